@@ -1,0 +1,21 @@
+// The control block: shared memory by which other threads reach a serving reactor.
+//
+// It is an Int32Array over a SharedArrayBuffer. A lock word guards the waker's descriptor, so that
+// no thread signals a descriptor that has been closed or reused. The lock is taken in native code
+// only, because a terminated worker never stops inside a native call.
+#pragma once
+
+#include <cstdint>
+
+namespace ryegate {
+
+constexpr int kControlWords = 4;
+
+// The owner begins to serve: publishes the descriptor that wakes it and forgets old requests.
+void ControlAttach(int32_t* control, int writer);
+// The owner has ended: when this returns, no thread uses the descriptor any more.
+void ControlDetach(int32_t* control);
+// Asks the owner to end and wakes it. False when it is not serving.
+bool ControlRequest(int32_t* control);
+
+}  // namespace ryegate

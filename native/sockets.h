@@ -1,0 +1,38 @@
+// Sockets one at a time: made, named, configured, closed. Every descriptor is close-on-exec and
+// non-blocking from birth. Calls return a negative errno on failure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+struct sockaddr_storage;
+
+namespace ryegate {
+
+enum class Option { kReuseAddress, kReusePort, kIpv6Only, kNoDelay };
+
+struct Address {
+  int family = 0;
+  std::string host;  // an IP address, or a unix path (a leading NUL for an abstract one)
+  int port = 0;
+};
+
+int OpenSocket(int family);
+int SetOption(int fd, Option option, int value);
+// `host` is an IP address, with %scope for a link-local one, or empty for the wildcard.
+int BindInet(int fd, int family, const std::string& host, int port);
+// `mode` is the socket file's permission bits, negative for those of the umask.
+int BindPath(int fd, const std::string& path, int mode);
+// Whether anybody listens on a unix path: 0, or -ECONNREFUSED for a socket left behind.
+int ProbePath(const std::string& path);
+// Makes an inherited descriptor ours: returns its family, -ENOTSOCK or -EINVAL if not listening.
+int AdoptListener(int fd);
+int GetAddress(int fd, bool peer, Address* address);
+int GetSocketError(int fd);
+int MakePipe(int ends[2]);
+int MakeSocketPair(int ends[2]);
+
+// accept(2) with the flags set and, for TCP, delays off. `peer` may be null.
+int AcceptSocket(int listener, sockaddr_storage* peer);
+
+}  // namespace ryegate

@@ -1,0 +1,36 @@
+import { getSystemErrorName } from 'node:util';
+
+/**
+ * Base class of every error that Ryegate throws or logs on purpose.
+ *
+ * `code` is stable across releases and starts with `ERR_RYEGATE_`; `message` says what was wrong,
+ * what was expected and how to mend it, and may be reworded at any time.
+ */
+export class RyegateError extends Error {
+  override readonly name: string = 'RyegateError';
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/**
+ * The operating system refused a call. `errno` is negative, as in `node:os` and libuv;
+ * `systemCode` is its name (`EADDRINUSE`), `syscall` the call that failed (`bind`).
+ */
+export class SystemCallError extends RyegateError {
+  override readonly name: string = 'SystemCallError';
+  readonly errno: number;
+  readonly syscall: string;
+  readonly systemCode: string;
+
+  constructor(errno: number, syscall: string, detail: string, options?: ErrorOptions) {
+    const systemCode = getSystemErrorName(errno);
+    super('ERR_RYEGATE_SYSTEM', `${syscall} failed with ${systemCode}: ${detail}`, options);
+    this.errno = errno;
+    this.syscall = syscall;
+    this.systemCode = systemCode;
+  }
+}

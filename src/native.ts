@@ -1,0 +1,168 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { RyegateError } from './errors.ts';
+
+/**
+ * The addon's contract. Calls that can fail for reasons of the operating system return a negative
+ * errno instead of throwing: the callers know what the user was doing and say so. They throw a
+ * `TypeError` only for arguments of the wrong type, which is a fault of this package.
+ */
+export interface Native {
+  /** The backends compiled into this addon, best first: a subset of kqueue, epoll, poll, select. */
+  readonly backends: readonly string[];
+  /** Throws an `Error` with `errno` and `syscall` when the facility cannot be opened. */
+  readonly Poller: new (backend: string, ring: Int32Array) => NativePoller;
+  readonly Waker: new () => NativeWaker;
+  readonly LoopHook: new (
+    source: NativePoller | number,
+    turn: (count: number) => void,
+    flush: () => void,
+  ) => NativeLoopHook;
+  readonly SocketBatch: new (slabs: BatchSlabs) => NativeSocketBatch;
+
+  /** A close-on-exec, non-blocking stream socket of `family` (`AF_*`), or a negative errno. */
+  socket(family: number): number;
+  setOption(fd: number, option: SocketOption, value: number): number;
+  bind(fd: number, family: number, host: string, port: number): number;
+  /** Binds a unix socket; a leading NUL names the abstract namespace. `mode` -1 keeps the umask's. */
+  bindPath(fd: number, path: string, mode: number): number;
+  listen(fd: number, backlog: number): number;
+  /** Takes over an inherited listening socket: its family, or a negative errno. */
+  adopt(fd: number): number;
+  /** `getsockname` or `getpeername`: family, host or path, port; or a negative errno. */
+  address(fd: number, peer: boolean): [number, string, number] | number;
+  /** The text form of the IPv6 address in four 32-bit words of network order. */
+  formatIPv6(a: number, b: number, c: number, d: number): string;
+  /** `shutdown(fd, SHUT_WR)`. */
+  shutdown(fd: number): number;
+  close(fd: number): number;
+  /** `SO_ERROR`: 0 or a negative errno. */
+  socketError(fd: number): number;
+  /** Whether `fd` is open in this process (`fcntl(F_GETFD)`). */
+  isOpen(fd: number): boolean;
+  /** A close-on-exec, non-blocking pipe: `[reader, writer]`, or a negative errno. */
+  pipe(): [number, number] | number;
+  /** A close-on-exec, non-blocking pair of connected unix stream sockets, or a negative errno. */
+  socketPair(): [number, number] | number;
+
+  /** Publishes `waker` in a shared control block; see `reactor/control.ts`. */
+  controlAttach(control: Int32Array, waker: NativeWaker): void;
+  /** Withdraws the waker; after it returns no other thread touches its fd. */
+  controlDetach(control: Int32Array): void;
+  /** Sets the request word if the block's owner is serving, and wakes it. True when it was. */
+  controlRequest(control: Int32Array): boolean;
+
+  readonly AF_INET: number;
+  readonly AF_INET6: number;
+  readonly AF_UNIX: number;
+}
+
+export type SocketOption = 'reuseAddress' | 'reusePort' | 'ipv6Only' | 'noDelay';
+
+/** A readiness facility. Events are bits: 1 readable, 2 writable. */
+export interface NativePoller {
+  add(fd: number, events: number): number;
+  modify(fd: number, events: number): number;
+  remove(fd: number): number;
+  /**
+   * Fills the ring with pairs `[fd, events]` and returns how many, or a negative errno.
+   * `timeout` is in milliseconds, -1 blocks. An interrupted wait returns 0.
+   */
+  wait(timeout: number): number;
+  /** The facility's own descriptor, -1 where it has none (poll, select). */
+  fileno(): number;
+  close(): void;
+}
+
+/** Ends a wait from any thread: an eventfd or a pipe. */
+export interface NativeWaker {
+  fileno(): number;
+  wake(): void;
+  drain(): void;
+  close(): void;
+}
+
+/**
+ * Runs turns from libuv while something is ready. A poller with a descriptor sits in libuv through
+ * one `uv_poll_t`, one without is waited for by a native thread. A bare descriptor as the source
+ * calls `turn(-1)`: the callee harvests by itself.
+ */
+export interface NativeLoopHook {
+  start(): number;
+  stop(): void;
+  close(): void;
+}
+
+export interface BatchSlabs {
+  /** Received bytes. */
+  input: Uint8Array;
+  /** Rendered bytes waiting to be sent. */
+  output: Uint8Array;
+  /** `[fd, offset, length]` a socket: the caller fills fd, `receiveMany` the rest. */
+  receives: Int32Array;
+  /** `[fd, offset, length, external, externalOffset, result]` a run; `external` is -1 or an index. */
+  sends: Int32Array;
+  /** `[fd, family, port, a, b, c, d]` a connection. */
+  accepts: Int32Array;
+}
+
+/** Sockets in batches over memory whose addresses are taken once. */
+export interface NativeSocketBatch {
+  /** Accepts up to `max` connections. Returns how many, or a negative errno when there was none. */
+  acceptMany(listener: number, max: number): number;
+  /**
+   * Receives from `count` sockets, in order, until the slab is full; returns how many were served.
+   * A socket's length is 0 at its end of stream and a negative errno on failure (EAGAIN included).
+   */
+  receiveMany(count: number): number;
+  /**
+   * Sends `count` runs, in order, each the slab's bytes followed by the external buffer's rest.
+   * A result is the bytes taken, or a negative errno; runs after a short one of the same
+   * descriptor are not tried and get -EAGAIN.
+   */
+  sendMany(count: number, externals: readonly Uint8Array[]): number;
+  close(): void;
+}
+
+const require = createRequire(import.meta.url);
+
+function candidates(): string[] {
+  const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+  const platform = `${process.platform}-${process.arch}`;
+  // Each libc refuses to load the other's binary, so trying both needs no detection.
+  return [
+    join(root, 'prebuilds', `${platform}.node`),
+    join(root, 'prebuilds', `${platform}-musl.node`),
+    join(root, 'build', 'Release', 'ryegate.node'),
+    join(root, 'build', 'Debug', 'ryegate.node'),
+  ];
+}
+
+function load(): Native {
+  const override = process.env.RYEGATE_NATIVE;
+  const paths = override ? [override] : candidates();
+  const failures: string[] = [];
+  for (const path of paths) {
+    if (!existsSync(path)) {
+      failures.push(`  ${path}: not found`);
+      continue;
+    }
+    try {
+      return require(path) as Native;
+    } catch (error) {
+      failures.push(`  ${path}: ${(error as Error).message}`);
+    }
+  }
+  throw new RyegateError(
+    'ERR_RYEGATE_NATIVE',
+    `the native addon could not be loaded. Tried:\n${failures.join('\n')}\n` +
+      (override
+        ? 'RYEGATE_NATIVE names that path: correct it, or unset it to use the packaged addon.'
+        : "Build it with `npx cmake-js build` in the package's folder (needs CMake and a C++17 compiler)."),
+  );
+}
+
+/** The addon. Importing this module throws `ERR_RYEGATE_NATIVE` when there is none to load. */
+export const native: Native = load();
