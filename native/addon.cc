@@ -23,9 +23,7 @@ namespace {
 using Napi::CallbackInfo;
 using Napi::Value;
 
-Value Result(const CallbackInfo& info, int result) {
-  return Napi::Number::New(info.Env(), result);
-}
+Value Result(const CallbackInfo& info, int result) { return Napi::Number::New(info.Env(), result); }
 
 bool Refused(const CallbackInfo& info) { return info.Env().IsExceptionPending(); }
 

@@ -10,8 +10,8 @@ namespace ryegate {
 
 inline void RefuseArgument(const Napi::CallbackInfo& info, size_t index, const char* expected) {
   if (info.Env().IsExceptionPending()) return;
-  Napi::TypeError::New(info.Env(), "Expected argument " + std::to_string(index + 1) + " to be " +
-                                       expected)
+  Napi::TypeError::New(info.Env(),
+                       "Expected argument " + std::to_string(index + 1) + " to be " + expected)
       .ThrowAsJavaScriptException();
 }
 

@@ -19,7 +19,7 @@ LoopHook* LoopHook::Make(napi_env env, const Source& source, napi_value turn, na
   *failure = hook->Open(turn, flush);
   if (*failure == 0) return hook;
   hook->Close();
-  return nullptr;
+  return nullptr;  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks): it deletes itself
 }
 
 LoopHook::~LoopHook() {
@@ -114,9 +114,8 @@ void LoopHook::Close() {
     delete this;
     return;
   }
-  uv_close(handle_, [](uv_handle_t* handle) {
-    delete static_cast<LoopHook*>(uv_handle_get_data(handle));
-  });
+  uv_close(handle_,
+           [](uv_handle_t* handle) { delete static_cast<LoopHook*>(uv_handle_get_data(handle)); });
 }
 
 void LoopHook::Changed() {

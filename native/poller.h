@@ -56,7 +56,7 @@ std::unique_ptr<Poller> MakeSelectPoller();
 #if defined(__linux__)
 #define RYEGATE_HAVE_EPOLL 1
 #endif
-#if defined(__APPLE__) || defined(__FreeBSD__) || defined(__OpenBSD__) || \
-    defined(__NetBSD__) || defined(RYEGATE_KQUEUE_SHIM)
+#if defined(__APPLE__) || defined(__FreeBSD__) || defined(__OpenBSD__) || defined(__NetBSD__) || \
+    defined(RYEGATE_KQUEUE_SHIM)
 #define RYEGATE_HAVE_KQUEUE 1
 #endif

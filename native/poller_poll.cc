@@ -68,7 +68,8 @@ class PollPoller final : public Poller {
     int ready = poll(watched_.data(), watched_.size(), timeout);
     if (ready < 0) return errno == EINTR ? 0 : -errno;
     int count = 0;
-    // Starting where the last harvest stopped keeps a small ring fair to the descriptors at the end.
+    // Starting where the last harvest stopped keeps a small ring fair to the descriptors at the
+    // end.
     for (size_t seen = 0; seen < watched_.size() && ready > 0 && count < capacity; ++seen) {
       if (next_ >= watched_.size()) next_ = 0;
       const pollfd& entry = watched_[next_++];

@@ -179,8 +179,7 @@ int GetAddress(int fd, bool peer, Address* address) {
     const auto local = reinterpret_cast<const sockaddr_un*>(&storage);
     const size_t length = size - offsetof(sockaddr_un, sun_path);
     const bool abstract = local->sun_path[0] == '\0';
-    address->host.assign(local->sun_path,
-                         abstract ? length : strnlen(local->sun_path, length));
+    address->host.assign(local->sun_path, abstract ? length : strnlen(local->sun_path, length));
   }
   return 0;
 }
@@ -202,7 +201,7 @@ int MakePipe(int ends[2]) {
 int MakeSocketPair(int ends[2]) {
 #ifdef __linux__
   return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0 ? Failed()
-                                                                                     : 0;
+                                                                                      : 0;
 #else
   return socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0 ? Failed() : MakePairOurs(ends);
 #endif

@@ -35,9 +35,7 @@ class PollerWrap : public Napi::ObjectWrap<PollerWrap> {
                        });
   }
 
-  explicit PollerWrap(const CallbackInfo& info) : Napi::ObjectWrap<PollerWrap>(info) {
-    Open(info);
-  }
+  explicit PollerWrap(const CallbackInfo& info) : Napi::ObjectWrap<PollerWrap>(info) { Open(info); }
 
   void Open(const CallbackInfo& info) {
     info.This().As<Napi::Object>().TypeTag(&kPollerTag);

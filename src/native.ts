@@ -13,7 +13,10 @@ export interface Native {
   /** The backends compiled into this addon, best first: a subset of kqueue, epoll, poll, select. */
   readonly backends: readonly string[];
   /** Throws an `Error` with `errno` and `syscall` when the facility cannot be opened. */
-  readonly Poller: new (backend: string, ring: Int32Array) => NativePoller;
+  readonly Poller: new (
+    backend: string,
+    ring: Int32Array,
+  ) => NativePoller;
   readonly Waker: new () => NativeWaker;
   readonly LoopHook: new (
     source: NativePoller | number,
@@ -28,6 +31,8 @@ export interface Native {
   bind(fd: number, family: number, host: string, port: number): number;
   /** Binds a unix socket; a leading NUL names the abstract namespace. `mode` -1 keeps the umask's. */
   bindPath(fd: number, path: string, mode: number): number;
+  /** Whether anybody listens on a unix path: 0, or -ECONNREFUSED for a socket left behind. */
+  probePath(path: string): number;
   listen(fd: number, backlog: number): number;
   /** Takes over an inherited listening socket: its family, or a negative errno. */
   adopt(fd: number): number;
@@ -122,8 +127,7 @@ export interface NativeSocketBatch {
    * A result is the bytes taken, or a negative errno; runs after a short one of the same
    * descriptor are not tried and get -EAGAIN.
    */
-  sendMany(count: number, externals: readonly Uint8Array[]): number;
-  close(): void;
+  sendMany(count: number, externals: readonly Uint8Array[]): void;
 }
 
 const require = createRequire(import.meta.url);

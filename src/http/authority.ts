@@ -1,5 +1,8 @@
 import { isIPv6 } from 'node:net';
-import {
+import * as grammar from './grammar.ts';
+
+// Constants of this module are folded into machine code, imported ones are read at every use.
+const {
   CLOSE_BRACKET,
   COLON,
   DIGIT,
@@ -10,7 +13,7 @@ import {
   OPEN_BRACKET,
   PERCENT,
   REG_NAME,
-} from './grammar.ts';
+} = grammar;
 
 const LONGEST_IPV6 = 45;
 

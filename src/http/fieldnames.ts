@@ -11,6 +11,7 @@ export const RULE_HOST = 3;
 export const RULE_CONTENT_LENGTH = 4;
 export const RULE_TRANSFER_ENCODING = 5;
 
+/** In the order of the rules above: the id of a name is its rule. */
 const RULED = ['expect', 'connection', 'host', 'content-length', 'transfer-encoding'];
 
 /**
@@ -92,10 +93,7 @@ const COMMON = [
 ];
 
 /** Common request fields, lower-case, found in any case. */
-export const FIELD_NAMES: InternTable = new InternTable(
-  [...RULED, ...SINGLETONS, ...COMMON],
-  0x20,
-);
+export const FIELD_NAMES: InternTable = new InternTable([...RULED, ...SINGLETONS, ...COMMON], 0x20);
 
 /** The rule of a field by its id in `FIELD_NAMES`. */
 export const FIELD_RULES: Uint8Array = Uint8Array.from(FIELD_NAMES.names, (_, id) =>

@@ -37,9 +37,9 @@ function members(characters: string): Uint8Array {
 export const TCHAR: Uint8Array = members(`!#$%&'*+-.^_\`|~${DIGITS}${LETTERS}`);
 
 /** VCHAR, obs-text, SP and HTAB: what a field value is made of (RFC 9110 section 5.5). */
-export const FIELD_VALUE: Uint8Array = table(
-  (byte) => byte === HTAB || (byte >= SP && byte !== 0x7f),
-);
+export function isFieldValue(byte: number): boolean {
+  return byte < 0x20 ? byte === 0x09 : byte !== 0x7f;
+}
 
 /** Visible ASCII except `#`: a request target never holds a fragment (RFC 9112 section 3.2). */
 export const TARGET: Uint8Array = table((byte) => byte > SP && byte < 0x7f && byte !== 0x23);
@@ -115,4 +115,15 @@ export function latin1(bytes: Buffer, from: number, to: number): string {
     from,
     to,
   );
+}
+
+/** The number in `text`, of digits only and at most `digits` of them counted; -1 for none. */
+export function parseDecimal(text: string, digits: number = text.length): number {
+  let number = 0;
+  for (let i = 0; i < digits; i++) {
+    const digit = text.charCodeAt(i) - ZERO;
+    if (!(digit >= 0 && digit <= 9)) return -1;
+    number = number * 10 + digit;
+  }
+  return digits > 0 && number <= Number.MAX_SAFE_INTEGER ? number : -1;
 }

@@ -1,8 +1,11 @@
+/** A power of two, several times the names of a table, so that probes are short. */
 const SLOTS = 512;
+const MASK = SLOTS - 1;
 
 /**
  * Known names found by their bytes, so that no string is made for them. `id` 0 means unknown.
- * Hash: length, first byte and the last two; a hit is always confirmed byte by byte.
+ * Hashed by length, first and last byte; a hit is always confirmed byte by byte, since a false
+ * one would let a client pass one field for another.
  */
 export class InternTable {
   /** The names by id; id 0 is the empty string. */
@@ -24,9 +27,9 @@ export class InternTable {
     let offset = 0;
     names.forEach((name, index) => {
       this.#offsets[index + 1] = offset;
-      const bytes = Buffer.from(name, 'latin1');
-      let slot = this.#slot(bytes, 0, bytes.length);
-      while (this.#ids[slot] !== 0) slot = (slot + 1) % SLOTS;
+      const last = name.charCodeAt(name.length - 1);
+      let slot = hash(name.length, name.charCodeAt(0), last, fold);
+      while (this.#ids[slot] !== 0) slot = (slot + 1) & MASK;
       this.#ids[slot] = index + 1;
       offset += name.length;
     });
@@ -35,31 +38,26 @@ export class InternTable {
 
   /** The id of the name at `from..to`, at least one byte, or 0. */
   find(bytes: Buffer, from: number, to: number): number {
+    const fold = this.#fold;
+    const pool = this.#pool;
+    const offsets = this.#offsets;
     const ids = this.#ids;
-    let slot = this.#slot(bytes, from, to);
+    const length = to - from;
+    let slot = hash(length, bytes[from] as number, bytes[to - 1] as number, fold);
     for (;;) {
       const id = ids[slot] as number;
-      if (id === 0 || this.#matches(id, bytes, from, to)) return id;
-      slot = (slot + 1) % SLOTS;
+      if (id === 0) return 0;
+      const at = (offsets[id] as number) - from;
+      if ((offsets[id + 1] as number) - at === to) {
+        let i = from;
+        while (i < to && ((bytes[i] as number) | fold) === pool[at + i]) i++;
+        if (i === to) return id;
+      }
+      slot = (slot + 1) & MASK;
     }
   }
+}
 
-  #slot(bytes: Buffer, from: number, to: number): number {
-    const length = to - from;
-    const first = (bytes[from] as number) | this.#fold;
-    const last = (bytes[to - 1] as number) | this.#fold;
-    const before = length > 1 ? (bytes[to - 2] as number) | this.#fold : 0;
-    return (length * 37 + first * 5 + before * 3 + last * 71) % SLOTS;
-  }
-
-  #matches(id: number, bytes: Buffer, from: number, to: number): boolean {
-    const pool = this.#pool;
-    const fold = this.#fold;
-    let at = this.#offsets[id] as number;
-    if ((this.#offsets[id + 1] as number) - at !== to - from) return false;
-    for (let i = from; i < to; i++, at++) {
-      if (((bytes[i] as number) | fold) !== pool[at]) return false;
-    }
-    return true;
-  }
+function hash(length: number, first: number, last: number, fold: number): number {
+  return (length + (first | fold) * 5 + (last | fold) * 57) & MASK;
 }

@@ -77,6 +77,11 @@ export class InputStream implements AsyncIterable<Buffer> {
     return this.#finished && this.#buffered === 0;
   }
 
+  /** Whether a reader waits for bytes. */
+  get waiting(): boolean {
+    return this.#readers.length > 0;
+  }
+
   /** Appends bytes; the stream owns `chunk` from here on. Ignored after `end()` or `fail()`. */
   push(chunk: Buffer): void {
     if (this.#finished || this.#error !== null || chunk.length === 0) {

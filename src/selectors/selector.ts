@@ -53,14 +53,17 @@ export interface Selector extends Disposable {
   fileno?(): number;
 }
 
+/** Numbers above it would wrap around to another descriptor in native code. */
+const LARGEST_FD = 2 ** 31 - 1;
+
 /** The descriptor of `fileobj`. Throws `ERR_RYEGATE_INVALID_FD`. */
 export function descriptorOf(fileobj: FileObject): number {
   const fd = typeof fileobj === 'number' ? fileobj : fileobj?.fileno?.();
-  if (Number.isInteger(fd) && fd >= 0) return fd;
+  if (Number.isInteger(fd) && fd >= 0 && fd <= LARGEST_FD) return fd;
   throw new RyegateError(
     'ERR_RYEGATE_INVALID_FD',
-    `invalid file object: expected a descriptor of 0 or more, or an object whose fileno() gives ` +
-      `one, and got ${fd === undefined ? String(fileobj) : String(fd)}`,
+    `invalid file object: expected a descriptor from 0 to ${LARGEST_FD}, or an object whose ` +
+      `fileno() gives one, and got ${fd === undefined ? String(fileobj) : String(fd)}`,
   );
 }
 

@@ -26,7 +26,11 @@ export class SelectorMap implements ReadonlyMap<FileObject, SelectorKey> {
   }
 
   forEach(
-    visit: (key: SelectorKey, fileobj: FileObject, map: ReadonlyMap<FileObject, SelectorKey>) => void,
+    visit: (
+      key: SelectorKey,
+      fileobj: FileObject,
+      map: ReadonlyMap<FileObject, SelectorKey>,
+    ) => void,
     receiver?: unknown,
   ): void {
     for (const key of this.values()) visit.call(receiver, key, key.fileobj, this);

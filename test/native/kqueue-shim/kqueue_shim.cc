@@ -112,17 +112,26 @@ class Queue {
       filled = FillFiles(events, capacity);
       SetBeacon(filled > 0);
     }
-    if (filled == capacity) return filled;
-    std::vector<struct epoll_event> ready(static_cast<size_t>(capacity));
-    const int count = epoll_wait(epoll_, ready.data(), capacity, filled > 0 ? 0 : timeout);
-    if (count < 0) return filled > 0 ? filled : -1;
-    const std::lock_guard<std::mutex> lock(mutex_);
-    for (int i = 0; i < count && filled < capacity; ++i) {
-      const struct epoll_event& event = ready[static_cast<size_t>(i)];
-      const auto found = watches_.find(event.data.fd);
-      if (found == watches_.end()) continue;
-      filled += Fill(event.data.fd, event.events, &found->second, events + filled,
-                     capacity - filled);
+    std::set<int> seen;
+    for (bool more = true; more && filled < capacity; timeout = 0) {
+      // epoll reports each descriptor in turn and may not report one that then finds no room: a
+      // descriptor takes up to two entries.
+      std::vector<struct epoll_event> ready(
+          std::max<size_t>(static_cast<size_t>(capacity - filled) / 2, 1));
+      const int most = static_cast<int>(ready.size());
+      const int count = epoll_wait(epoll_, ready.data(), most, filled > 0 ? 0 : timeout);
+      if (count < 0) return filled > 0 ? filled : -1;
+      more = count == most;
+      const std::lock_guard<std::mutex> lock(mutex_);
+      for (int i = 0; i < count; ++i) {
+        const struct epoll_event& event = ready[static_cast<size_t>(i)];
+        const auto found = watches_.find(event.data.fd);
+        if (!seen.insert(event.data.fd).second) {
+          more = false;
+        } else if (found != watches_.end()) {
+          filled += Fill(event, &found->second, events + filled, capacity - filled);
+        }
+      }
     }
     return filled;
   }
@@ -153,7 +162,8 @@ class Queue {
     const auto found = watches_.find(fd);
     if (found == watches_.end()) return Watch{};
     const uint32_t mask = found->second.Mask();
-    if (mask != 0 && Control(EPOLL_CTL_MOD, fd, mask) == ENOENT) {
+    const int expected = files_.count(fd) != 0 ? EPERM : 0;
+    if (mask != 0 && Control(EPOLL_CTL_MOD, fd, mask) != expected) {
       Forget(fd);
       return Watch{};
     }
@@ -189,13 +199,17 @@ class Queue {
   int FillFiles(struct kevent* events, int capacity) {
     int filled = 0;
     for (auto file = files_.begin(); file != files_.end() && filled < capacity; ++file) {
-      const uint32_t ready = EPOLLOUT | (FileBytesLeft(*file) != 0 ? EPOLLIN : 0U);
-      filled += Fill(*file, ready, &watches_[*file], events + filled, capacity - filled);
+      struct epoll_event event = {};
+      event.events = EPOLLOUT | (FileBytesLeft(*file) != 0 ? EPOLLIN : 0U);
+      event.data.fd = *file;
+      filled += Fill(event, &watches_[*file], events + filled, capacity - filled);
     }
     return filled;
   }
 
-  int Fill(int fd, uint32_t ready, Watch* watch, struct kevent* events, int capacity) {
+  int Fill(const struct epoll_event& event, Watch* watch, struct kevent* events, int capacity) {
+    const int fd = event.data.fd;
+    const uint32_t ready = event.events;
     int filled = 0;
     for (const bool write : {watch->write_first, !watch->write_first}) {
       const Filter& filter = write ? watch->write : watch->read;
@@ -203,8 +217,8 @@ class Queue {
       if (!filter.added || !filter.enabled) continue;
       if ((ready & (ends | (write ? EPOLLOUT : EPOLLIN))) == 0 || filled == capacity) continue;
       const uint16_t flags = (ready & ends) != 0 ? EV_EOF : 0;
-      EV_SET(events + filled, static_cast<uintptr_t>(fd), write ? EVFILT_WRITE : EVFILT_READ,
-             flags, 0, Amount(fd, write), filter.udata);
+      EV_SET(events + filled, static_cast<uintptr_t>(fd), write ? EVFILT_WRITE : EVFILT_READ, flags,
+             0, Amount(fd, write), filter.udata);
       filled += 1;
     }
     watch->write_first = !watch->write_first;

@@ -1,0 +1,60 @@
+import { constants } from 'node:os';
+import { formatAddress } from '../socketserver/index.ts';
+import { type Application, demoApp, WSGIRequestHandler, WSGIServer } from '../wsgi/index.ts';
+import type { BindAddress } from './bind.ts';
+import { loadApplication } from './loadapplication.ts';
+import type { Options } from './options.ts';
+
+function makeServer(bind: BindAddress, application: Application, options: Options): WSGIServer {
+  const address = bind.kind === 'inet' ? ([bind.host, bind.port] as const) : '';
+  const server = new WSGIServer(bind.kind === 'unix' ? bind.path : address, WSGIRequestHandler, {
+    selector: options.selector,
+    logRequests: !options.quiet,
+    fd: bind.kind === 'fd' ? bind.fd : null,
+  });
+  server.setApp(application);
+  return server;
+}
+
+/** All or none: with one address taken, nobody is left half served. */
+async function makeServers(application: Application, options: Options): Promise<WSGIServer[]> {
+  const servers: WSGIServer[] = [];
+  try {
+    for (const bind of options.bind) servers.push(makeServer(bind, application, options));
+  } catch (error) {
+    await Promise.all(servers.map((server) => server.serverClose()));
+    throw error;
+  }
+  return servers;
+}
+
+function announce(server: WSGIServer): void {
+  const { serverAddress } = server;
+  const address = formatAddress(serverAddress);
+  const url = typeof serverAddress === 'string' ? address : `http://${address}`;
+  process.stderr.write(`ryegate: listening on ${url} (${server.selectorName})\n`);
+}
+
+/** The first signal lets requests finish, the second does not. */
+function closeOnSignals(servers: readonly WSGIServer[]): void {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    let again = false;
+    process.on(signal, () => {
+      if (again) process.exit(128 + constants.signals[signal]);
+      again = true;
+      for (const server of servers) server.serverClose();
+    });
+  }
+}
+
+/** Serves until a signal ends it. */
+export async function serve(options: Options): Promise<void> {
+  const { application: target } = options;
+  const application = target === null ? demoApp : await loadApplication(target, process.cwd());
+  const servers = await makeServers(application, options);
+  closeOnSignals(servers);
+  const serving = servers.map((server) => server.serveForever(options.pollInterval));
+  for (const server of servers) announce(server);
+  await Promise.all(serving);
+  await Promise.all(servers.map((server) => server.serverClose()));
+}

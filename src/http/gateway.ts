@@ -1,0 +1,14 @@
+import type { HTTPError } from './httperror.ts';
+import type { HTTPRequest } from './request.ts';
+
+/** What answers the requests of a connection: all that the connection knows of what is behind. */
+export interface Gateway {
+  /** Answers by `request.response`, now or later; that ends the request. */
+  respond(request: HTTPRequest): void;
+  /** Answers a request that is refused; its connection closes afterwards. */
+  refuse(request: HTTPRequest, error: HTTPError): void;
+  /** Something to be logged: a fault of the application that was dealt with. */
+  fault(error: Error): void;
+  /** The connection is over. The last call. */
+  connectionLost(error: Error | null): void;
+}

@@ -1,0 +1,286 @@
+import { isAuthority } from './authority.ts';
+import * as fieldNames from './fieldnames.ts';
+import {
+  bodyTooLarge,
+  checkTransferEncoding,
+  connectionOptions,
+  isHidden,
+  OPTION_CLOSE,
+  OPTION_KEEP_ALIVE,
+  parseContentLength,
+  refusedByte,
+} from './fieldrules.ts';
+import * as grammar from './grammar.ts';
+import { HTTPError } from './httperror.ts';
+import { DEFAULT_LIMITS, type Limits } from './limits.ts';
+import * as requestLine from './requestline.ts';
+
+// Constants of this module are folded into machine code, imported ones are read at every use.
+const { COLON, CR, equalsIgnoreCase, isFieldValue, latin1, LF, skipOWS, TCHAR, trimOWSEnd } =
+  grammar;
+const {
+  FIELD_NAMES,
+  FIELD_RULES,
+  METHODS,
+  RULE_CONNECTION,
+  RULE_CONTENT_LENGTH,
+  RULE_EXPECT,
+  RULE_HOST,
+  RULE_NONE,
+  RULE_TRANSFER_ENCODING,
+} = fieldNames;
+const { METHOD_END, METHOD_START, MINOR, MORE, scanRequestLine, TARGET_END } = requestLine;
+
+/** The first line and the header of a request, and what they say about its framing. */
+export class RequestHead {
+  /** As sent: methods are case-sensitive. */
+  method = '';
+  /** As sent, in origin-, absolute-, authority- or asterisk-form (RFC 9112 section 3.2). */
+  target = '';
+  /** The y of HTTP/1.y. */
+  minor: 0 | 1 = 1;
+  /** Lower-case name, value, name, value ... in the order of arrival; repeats are kept. */
+  fields: string[] = [];
+  /** Bytes of the body as announced, -1 without Content-Length. */
+  contentLength = -1;
+  /** Whether the body comes in chunks; then `contentLength` is -1. */
+  chunked = false;
+  /** Whether the client wants the connection kept (RFC 9112 section 9.3). */
+  keepAlive = true;
+  /** Whether the client waits for `100 Continue` before it sends the body. */
+  expectContinue = false;
+  /** @internal What `parseHead` knows of a head that has not arrived in full. */
+  partial: Int32Array | null = null;
+}
+
+/** Number of fields scanned, and offset of the first line that is not. */
+const COUNT = 4;
+const NEXT = 5;
+const FIRST_FIELD = 6;
+/** Per field: start and end of the name, start and end of the value. */
+const FIELD_SLOTS = 4;
+
+/** Offsets relative to the start of the head being parsed; grows with `headerCount`. */
+let scratch: Int32Array = new Int32Array(FIRST_FIELD + FIELD_SLOTS * DEFAULT_LIMITS.headerCount);
+
+/**
+ * Parses the request head at `start..end` strictly after RFC 9112 and returns the bytes it took,
+ * its empty line included, or 0 when more bytes are needed. `head` is new, or the one of the call
+ * that returned 0: that one goes on where it stopped, so pass the same content from `start` on,
+ * plus more, at any place. A refusal comes with the first byte that justifies it, split or not;
+ * what concerns whole fields (framing, Host, repeats) comes with the empty line.
+ *
+ * @throws HTTPError with a status and code; `head` is of no use then.
+ */
+export function parseHead(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  limits: Limits,
+  head: RequestHead,
+): number {
+  const slots = scratchFor(limits.headerCount);
+  const last = start + limits.headerBytes;
+  const stop = Math.min(end, last);
+  let next: number;
+  if (head.partial === null) {
+    next = scanRequestLine(bytes, start, stop, limits.requestLine, slots);
+    slots[COUNT] = 0;
+  } else {
+    slots.set(head.partial);
+    next = start + (head.partial[NEXT] as number);
+  }
+  const headEnd = next === MORE ? MORE : scanFields(bytes, start, next, stop, limits, slots);
+  if (headEnd === MORE) {
+    // Refused when full, not one byte later: a caller's buffer may be no larger than the limit.
+    if (end >= last) throw tooLarge('head', 'headerBytes');
+    if (next !== MORE) suspend(head, slots);
+    return 0;
+  }
+  head.partial = null;
+  readHead(bytes, start, headEnd, limits, slots, head);
+  return headEnd - start;
+}
+
+function scratchFor(headerCount: number): Int32Array {
+  const length = FIRST_FIELD + FIELD_SLOTS * headerCount;
+  if (scratch.length < length) scratch = new Int32Array(length);
+  return scratch;
+}
+
+function suspend(head: RequestHead, slots: Int32Array): void {
+  if (head.partial !== null && head.partial[NEXT] === slots[NEXT]) return;
+  head.partial = slots.slice(0, FIRST_FIELD + FIELD_SLOTS * (slots[COUNT] as number));
+}
+
+/**
+ * Scans field lines from `from` on and records their offsets in `slots`. Returns the end of the
+ * head, or `MORE` after noting in `slots` where to go on.
+ */
+function scanFields(
+  bytes: Buffer,
+  start: number,
+  from: number,
+  end: number,
+  limits: Limits,
+  slots: Int32Array,
+): number {
+  let line = from;
+  let count = slots[COUNT] as number;
+  let slot = FIRST_FIELD + FIELD_SLOTS * count;
+  while (line < end) {
+    let i = line;
+    if (bytes[i] === CR) {
+      if (i + 1 === end) break;
+      if (bytes[i + 1] !== LF) throw refusedByte(CR);
+      slots[COUNT] = count;
+      return i + 2;
+    }
+    if (count === limits.headerCount) throw tooLarge('number of fields', 'headerCount');
+    const lineEnd = line + limits.headerField;
+    const stop = Math.min(end, lineEnd);
+    while (i < stop && TCHAR[bytes[i] as number] === 1) i++;
+    if (i === stop) {
+      if (i === end) break;
+      throw tooLarge('field', 'headerField');
+    }
+    if (bytes[i] !== COLON || i === line) throw refusedByte(bytes[i] as number);
+    const nameEnd = i;
+    const valueStart = skipOWS(bytes, i + 1, stop);
+    i = valueStart;
+    while (i < stop && isFieldValue(bytes[i] as number)) i++;
+    if (i === end) break;
+    if (bytes[i] !== CR) {
+      throw i === lineEnd ? tooLarge('field', 'headerField') : refusedByte(bytes[i] as number);
+    }
+    if (i + 1 === end) break;
+    if (bytes[i + 1] !== LF) throw refusedByte(CR);
+    slots[slot] = line - start;
+    slots[slot + 1] = nameEnd - start;
+    slots[slot + 2] = valueStart - start;
+    slots[slot + 3] = trimOWSEnd(bytes, valueStart, i) - start;
+    slot += FIELD_SLOTS;
+    count++;
+    line = i + 2;
+  }
+  slots[COUNT] = count;
+  slots[NEXT] = line - start;
+  return MORE;
+}
+
+/** Makes the strings of a scanned head and applies the rules of its fields. */
+function readHead(
+  bytes: Buffer,
+  start: number,
+  headEnd: number,
+  limits: Limits,
+  slots: Int32Array,
+  head: RequestHead,
+): void {
+  const text = latin1(bytes, start, headEnd);
+  const methodStart = slots[METHOD_START] as number;
+  const methodEnd = slots[METHOD_END] as number;
+  const method = METHODS.find(bytes, start + methodStart, start + methodEnd);
+  head.method =
+    method === 0 ? text.substring(methodStart, methodEnd) : (METHODS.names[method] as string);
+  head.target = text.substring(methodEnd + 1, slots[TARGET_END] as number);
+  head.minor = slots[MINOR] === 0 ? 0 : 1;
+
+  const names = FIELD_NAMES.names;
+  const fields = head.fields;
+  let seen = 0;
+  const slotsEnd = FIRST_FIELD + FIELD_SLOTS * (slots[COUNT] as number);
+  for (let slot = FIRST_FIELD; slot < slotsEnd; slot += FIELD_SLOTS) {
+    const nameStart = slots[slot] as number;
+    const nameEnd = slots[slot + 1] as number;
+    const from = slots[slot + 2] as number;
+    const to = slots[slot + 3] as number;
+    const id = FIELD_NAMES.find(bytes, start + nameStart, start + nameEnd);
+    const name =
+      id === 0 ? text.substring(nameStart, nameEnd).toLowerCase() : (names[id] as string);
+    if (id === 0 && isHidden(name, limits)) continue;
+    fields.push(name, text.substring(from, to));
+    const rule = FIELD_RULES[id] as number;
+    if (rule !== RULE_NONE) seen |= applyRule(rule, bytes, start + from, start + to, seen, head);
+  }
+  settle(seen, limits, head);
+}
+
+/**
+ * Applies the rule of a known field with the value at `from..to` and returns its bits for the set
+ * of fields seen: the rule's own, or the options of Connection.
+ */
+function applyRule(
+  rule: number,
+  bytes: Buffer,
+  from: number,
+  to: number,
+  seen: number,
+  head: RequestHead,
+): number {
+  if (rule === RULE_CONNECTION) return connectionOptions(bytes, from, to);
+  if (rule === RULE_EXPECT) {
+    // A 1.0 client cannot mean it (RFC 9110 section 10.1.1).
+    if (head.minor === 1) head.expectContinue = isContinue(bytes, from, to);
+    return 0;
+  }
+  const bit = 1 << rule;
+  if ((seen & bit) !== 0) throw repeated(FIELD_NAMES.names[rule] as string);
+  if (rule === RULE_HOST) {
+    if (from !== to && !isAuthority(bytes, from, to)) throw badHost('is no valid host[:port]');
+  } else if (rule === RULE_CONTENT_LENGTH) {
+    head.contentLength = parseContentLength(bytes, from, to);
+  } else if (rule === RULE_TRANSFER_ENCODING) {
+    checkTransferEncoding(bytes, from, to, head.minor);
+    head.chunked = true;
+  }
+  return bit;
+}
+
+/** What only the whole header tells. `seen`: bits of the rules and of the options of Connection. */
+function settle(seen: number, limits: Limits, head: RequestHead): void {
+  if (head.chunked && head.contentLength !== -1) {
+    throw new HTTPError(
+      400,
+      'ERR_RYEGATE_BAD_TRANSFER_ENCODING',
+      'Content-Length and Transfer-Encoding came together: send one (RFC 9112 section 6.1).',
+    );
+  }
+  if (head.minor === 1 && (seen & (1 << RULE_HOST)) === 0) throw badHost('is missing');
+  if (head.contentLength > limits.bodyBytes) throw bodyTooLarge();
+  const close = (seen & OPTION_CLOSE) !== 0;
+  head.keepAlive = !close && (head.minor === 1 || (seen & OPTION_KEEP_ALIVE) !== 0);
+}
+
+function isContinue(bytes: Buffer, from: number, to: number): true {
+  if (equalsIgnoreCase(bytes, from, to, '100-continue')) return true;
+  throw new HTTPError(
+    417,
+    'ERR_RYEGATE_EXPECTATION_FAILED',
+    'The only expectation that can be met is 100-continue: send that, or no Expect field.',
+  );
+}
+
+function tooLarge(what: string, limit: keyof Limits): HTTPError {
+  return new HTTPError(
+    431,
+    'ERR_RYEGATE_HEAD_TOO_LARGE',
+    `The ${what} of the request is larger than the server takes: send less, or raise ${limit}.`,
+  );
+}
+
+function badHost(fault: string): HTTPError {
+  return new HTTPError(
+    400,
+    'ERR_RYEGATE_BAD_HOST',
+    `The Host field ${fault}: send the host and port of the URI (RFC 9110 section 7.2).`,
+  );
+}
+
+function repeated(name: string): HTTPError {
+  return new HTTPError(
+    400,
+    'ERR_RYEGATE_REPEATED_FIELD',
+    `The field ${name} came twice, but has one value: send it once (RFC 9110 section 5.3).`,
+  );
+}

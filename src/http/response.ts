@@ -1,0 +1,288 @@
+import { RyegateError } from '../errors.ts';
+import { currentHTTPDate } from './date.ts';
+import { parseDecimal } from './grammar.ts';
+import type { HeaderList } from './headers.ts';
+import { bodyForbidden } from './status.ts';
+
+/** A piece of a response body: bytes, or a string that is sent as UTF-8. */
+export type Chunk = Uint8Array | string;
+
+/** Where a response goes. */
+export interface ByteSink {
+  /** `bytes` must not change until they have gone. */
+  write(bytes: Uint8Array): void;
+  /** Text of code points up to U+00FF. */
+  writeLatin1(text: string): void;
+  /** Whether a producer should wait until it is told of the drain. */
+  readonly congested: boolean;
+}
+
+/** Whoever makes the body of a response. */
+export interface Producer {
+  /** What had made the sink congested has gone. */
+  drained(): void;
+  /** The client has gone: nothing more can be sent. */
+  clientGone(): void;
+}
+
+/** Told once what becomes of a response. */
+export interface ResponseOwner {
+  /** It is complete. */
+  responseEnded(response: Response): void;
+  /** Its end cannot be sent: the connection has to be broken off, so that the client can tell. */
+  responseBroken(response: Response, error: Error): void;
+  /** The producer did something wrong that could be mended. */
+  responseFault(error: RyegateError): void;
+}
+
+/** What a response has to know of its request. */
+export interface ResponseContext {
+  readonly method: string;
+  readonly minor: 0 | 1;
+  readonly keepAlive: boolean;
+}
+
+export interface ResponseSettings {
+  /** The value of the Server field. */
+  readonly serverSoftware: string;
+  /** Seconds that an idle connection is kept, told to the client; RFC 2068 section 19.7.1. */
+  readonly keepAliveTimeout: number;
+}
+
+/** What marks the end of the body; RFC 9112 section 6.3. */
+type Framing = 'none' | 'length' | 'chunked' | 'close';
+
+/**
+ * Writes one response: decides how its body is delimited, renders the head, and keeps to what was
+ * promised. The order of calls is `start()`, any number of `write()`, `end()` or `abort()`.
+ */
+export class Response {
+  /** Set by whoever makes the body, to be told of the connection. */
+  producer: Producer | null = null;
+  /** Whether the connection can serve another request after this response. */
+  keepAlive: boolean;
+  /** 0 until `start()`. */
+  status = 0;
+  /** Bytes of the body that were sent, or would have been to a GET. */
+  bytesSent = 0;
+  readonly #sink: ByteSink;
+  readonly #context: ResponseContext;
+  readonly #owner: ResponseOwner;
+  readonly #settings: ResponseSettings;
+  #framing: Framing = 'none';
+  #declared = -1;
+  #cut = false;
+  #ended = false;
+
+  constructor(
+    sink: ByteSink,
+    context: ResponseContext,
+    owner: ResponseOwner,
+    settings: ResponseSettings,
+  ) {
+    this.#sink = sink;
+    this.#context = context;
+    this.#owner = owner;
+    this.#settings = settings;
+    this.keepAlive = context.keepAlive;
+  }
+
+  get headSent(): boolean {
+    return this.status !== 0;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Whether nothing more would be sent: there is no body, or more of it than was declared. */
+  get satisfied(): boolean {
+    return this.headSent && (this.#framing === 'none' || this.#cut || this.#ended);
+  }
+
+  /** Whether a producer should wait for `drained()`. */
+  get congested(): boolean {
+    return !this.#ended && this.#sink.congested;
+  }
+
+  /**
+   * Sends the head. `length` is the size of the body in bytes, -1 when it is not known; a
+   * Content-Length among `headers` counts for more.
+   *
+   * @throws RyegateError `ERR_RYEGATE_CONTENT_LENGTH`, with nothing sent
+   */
+  start(status: string, headers: HeaderList, length: number): void {
+    const code = parseDecimal(status, 3);
+    const given = this.#scan(code, headers);
+    this.#declared = given.length;
+    this.#frame(code, length);
+    this.status = code;
+    let head = `HTTP/1.1 ${status}\r\n`;
+    const bare = code < 200 || code === 204;
+    for (const [name, value] of headers) {
+      if (given.special && isFraming(name, bare)) continue;
+      head += `${name}: ${value}\r\n`;
+    }
+    if (!given.date) head += `Date: ${currentHTTPDate()}\r\n`;
+    if (!given.server) head += `Server: ${this.#settings.serverSoftware}\r\n`;
+    this.#sink.writeLatin1(head + this.#framingFields(given.length >= 0, bare));
+  }
+
+  /** Reads the fields that decide about framing and connection, and those that are not repeated. */
+  #scan(code: number, headers: HeaderList): GivenFields {
+    const given: GivenFields = { length: -1, date: false, server: false, special: false };
+    for (const [name, value] of headers) {
+      switch (name.length) {
+        case 4:
+          if (name.toLowerCase() === 'date') given.date = true;
+          break;
+        case 6:
+          if (name.toLowerCase() === 'server') given.server = true;
+          break;
+        case 10:
+          // Connection: close, the only one that an application may send.
+          if (name.toLowerCase() !== 'connection') break;
+          this.keepAlive = false;
+          given.special = true;
+          break;
+        case 14:
+          if (name.toLowerCase() !== 'content-length') break;
+          if (given.length >= 0) throw contentLengthError('is given twice');
+          given.length = parseDecimal(value);
+          if (given.length < 0) throw contentLengthError(`is ${JSON.stringify(value)}`);
+          if (code < 200 || code === 204) given.special = true;
+          break;
+      }
+    }
+    return given;
+  }
+
+  #frame(code: number, length: number): void {
+    const { method, minor } = this.#context;
+    if (code < 200) this.keepAlive = false;
+    if (bodyForbidden(code)) {
+      this.#framing = 'none';
+      return;
+    }
+    if (this.#declared < 0) this.#declared = length;
+    if (this.#declared >= 0) this.#framing = 'length';
+    else if (minor === 1) this.#framing = 'chunked';
+    else {
+      this.#framing = 'close';
+      if (method !== 'HEAD') this.keepAlive = false;
+    }
+  }
+
+  #framingFields(lengthGiven: boolean, bare: boolean): string {
+    let fields = '';
+    if (this.#framing === 'length' && !lengthGiven)
+      fields = `Content-Length: ${this.#declared}\r\n`;
+    else if (this.#framing === 'chunked') fields = 'Transfer-Encoding: chunked\r\n';
+    if (bare || this.#context.method === 'HEAD') this.#framing = 'none';
+    if (this.keepAlive) {
+      const { keepAliveTimeout } = this.#settings;
+      return `${fields}Connection: keep-alive\r\nKeep-Alive: timeout=${keepAliveTimeout}\r\n\r\n`;
+    }
+    return this.#context.minor === 1 ? `${fields}Connection: close\r\n\r\n` : `${fields}\r\n`;
+  }
+
+  /**
+   * Sends a piece of the body. What goes beyond the declared length is cut: the client would take
+   * it for the next response.
+   */
+  write(chunk: Chunk): void {
+    if (this.#ended) return;
+    const size = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length;
+    if (size === 0) return;
+    if (this.#framing === 'length' && this.bytesSent + size > this.#declared) {
+      this.#writeRest(chunk);
+      return;
+    }
+    this.bytesSent += size;
+    if (this.#framing === 'none') return;
+    if (this.#framing !== 'chunked') {
+      this.#send(chunk, size);
+      return;
+    }
+    this.#sink.writeLatin1(`${size.toString(16)}\r\n`);
+    this.#send(chunk, size);
+    this.#sink.writeLatin1('\r\n');
+  }
+
+  #send(chunk: Chunk, size: number): void {
+    if (typeof chunk !== 'string') this.#sink.write(chunk);
+    else if (chunk.length === size) this.#sink.writeLatin1(chunk);
+    else this.#sink.write(Buffer.from(chunk));
+  }
+
+  #writeRest(chunk: Chunk): void {
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+    const rest = bytes.subarray(0, this.#declared - this.bytesSent);
+    this.bytesSent += rest.length;
+    if (rest.length > 0) this.#sink.write(rest);
+    if (this.#cut) return;
+    this.#cut = true;
+    this.#owner.responseFault(
+      new RyegateError(
+        'ERR_RYEGATE_RESULT_TOO_LONG',
+        `the result is longer than its Content-Length of ${this.#declared} bytes and was cut: ` +
+          'declare the true length, or none',
+      ),
+    );
+  }
+
+  /** The body is complete. */
+  end(): void {
+    if (this.#ended) return;
+    if (this.#framing === 'length' && this.bytesSent < this.#declared) {
+      this.abort(
+        new RyegateError(
+          'ERR_RYEGATE_RESULT_TOO_SHORT',
+          `the result has ${this.bytesSent} of the ${this.#declared} bytes of its ` +
+            'Content-Length, so the connection was aborted: declare the true length, or none',
+        ),
+      );
+      return;
+    }
+    if (this.#framing === 'chunked') this.#sink.writeLatin1('0\r\n\r\n');
+    this.#ended = true;
+    this.#owner.responseEnded(this);
+  }
+
+  /** The body cannot be completed. */
+  abort(error: Error): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.keepAlive = false;
+    this.#owner.responseBroken(this, error);
+  }
+
+  /** The client has gone: whatever follows is dropped. */
+  lose(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.keepAlive = false;
+    this.producer?.clientGone();
+  }
+}
+
+interface GivenFields {
+  /** The Content-Length, or -1. */
+  length: number;
+  date: boolean;
+  server: boolean;
+  /** Whether a field is among them that the response writes itself, or must not. */
+  special: boolean;
+}
+
+function isFraming(name: string, bare: boolean): boolean {
+  const folded = name.toLowerCase();
+  return folded === 'connection' || (bare && folded === 'content-length');
+}
+
+function contentLengthError(problem: string): RyegateError {
+  return new RyegateError(
+    'ERR_RYEGATE_CONTENT_LENGTH',
+    `the Content-Length of the response ${problem}: expected one whole number of bytes`,
+  );
+}

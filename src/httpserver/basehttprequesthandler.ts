@@ -1,0 +1,259 @@
+import { HTTPConnection } from '../http/connection.ts';
+import { httpDate } from '../http/date.ts';
+import type { Gateway } from '../http/gateway.ts';
+import { checkHeaders, checkStatus, type HeaderList, Headers } from '../http/headers.ts';
+import type { HTTPError } from '../http/httperror.ts';
+import type { HTTPRequest } from '../http/request.ts';
+import { reasonPhrase } from '../http/status.ts';
+import type { InputStream } from '../io/inputstream.ts';
+import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
+import { BaseRequestHandler, CONTINUES, type Handling } from '../socketserver/index.ts';
+import { VERSION } from '../version.ts';
+import { errorPage } from './errorpage.ts';
+import type { HTTPServer } from './httpserver.ts';
+import { formatLogTime, printable } from './logtext.ts';
+import { ResponseFile } from './responsefile.ts';
+
+/** A method for one request method: `doGET`, `doPOST`; it may be async. */
+type DoMethod = () => void | Promise<void>;
+
+/**
+ * `http.server.BaseHTTPRequestHandler`: serves the requests of one connection. A subclass defines
+ * `doGET()`, `doPOST()` and so on; each calls `sendResponse()`, `sendHeader()`, `endHeaders()` and
+ * writes to `wfile`. Requests of other methods are answered with 501.
+ *
+ * Unlike CPython's it speaks HTTP/1.1 with persistent connections, limits the body to what belongs
+ * to the request, and delimits the response by itself when no Content-Length is sent.
+ */
+export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gateway {
+  /** First part of the Server field. */
+  static serverVersion = `ryegate/${VERSION}`;
+
+  declare readonly server: HTTPServer;
+  /** The request that is being answered; undefined between requests. */
+  declare httpRequest: HTTPRequest;
+  #headers: Headers | null = null;
+  #wfile: ResponseFile | null = null;
+  #responseHeaders: HeaderList = [];
+  #status = '';
+
+  constructor(request: StreamSocket, clientAddress: ClientAddress, server: HTTPServer) {
+    super(request, clientAddress, server);
+  }
+
+  /** The method of the request, such as `GET`. */
+  get command(): string {
+    return this.httpRequest.method;
+  }
+
+  /** The request target as sent. */
+  get path(): string {
+    return this.httpRequest.target;
+  }
+
+  get requestVersion(): string {
+    return `HTTP/1.${this.httpRequest.minor}`;
+  }
+
+  /** The request line, empty when it could not be read. */
+  get requestline(): string {
+    const { method, target } = this.httpRequest;
+    return method === '' ? '' : `${method} ${target} ${this.requestVersion}`;
+  }
+
+  /** The header fields of the request. */
+  get headers(): Headers {
+    this.#headers ??= new Headers(pairs(this.httpRequest.fields));
+    return this.#headers;
+  }
+
+  /** The body of the request; it ends where the body does. */
+  get rfile(): InputStream {
+    return this.httpRequest.body;
+  }
+
+  /** Takes the body of the response, after `endHeaders()`. */
+  get wfile(): ResponseFile {
+    this.#wfile ??= new ResponseFile(this.httpRequest.response);
+    return this.#wfile;
+  }
+
+  /** Serves requests as they arrive, until the connection ends. */
+  override run(): Handling {
+    this.setup();
+    const { request, server } = this;
+    const serverSoftware = this.versionString();
+    const settings =
+      serverSoftware === server.httpSettings.serverSoftware
+        ? server.httpSettings
+        : { ...server.httpSettings, serverSoftware };
+    new HTTPConnection(request, this, settings, server.handlingOneRequest).open();
+    return CONTINUES;
+  }
+
+  // What the connection tells.
+
+  respond(request: HTTPRequest): void {
+    this.#begin(request);
+    try {
+      if (this.parseRequest()) this.handleOneRequest();
+      else if (!request.response.headSent) this.sendError(400);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  refuse(request: HTTPRequest, error: HTTPError): void {
+    this.#begin(request);
+    this.sendError(error.status, undefined, error.message);
+  }
+
+  #begin(request: HTTPRequest): void {
+    this.httpRequest = request;
+    this.#headers = null;
+    this.#wfile = null;
+  }
+
+  fault(error: Error): void {
+    this.logError(error.message);
+  }
+
+  connectionLost(_error: Error | null): void {
+    const finishing = this.finish();
+    if (finishing instanceof Promise) finishing.catch((failure) => this.#report(failure));
+    this.server.shutdownRequest(this.request);
+  }
+
+  // What a subclass overrides or calls.
+
+  /** Looks at a request whose head has been read: false when it has been answered already. */
+  parseRequest(): boolean {
+    return true;
+  }
+
+  /** Answers one request: by the method `do` + its name. */
+  handleOneRequest(): void {
+    const method = (this as unknown as Record<string, unknown>)[`do${this.command}`];
+    if (typeof method !== 'function') {
+      this.sendError(501, `Unsupported method ('${this.command}')`);
+      return;
+    }
+    const { response } = this.httpRequest;
+    const done = (method as DoMethod).call(this);
+    if (!(done instanceof Promise)) {
+      this.#complete();
+      return;
+    }
+    done.then(
+      () => {
+        if (this.httpRequest?.response === response) this.#complete();
+      },
+      (error) => {
+        if (this.httpRequest?.response === response) this.#fail(error);
+      },
+    );
+  }
+
+  #complete(): void {
+    const { response } = this.httpRequest;
+    if (!response.headSent && this.#status !== '') this.endHeaders();
+    if (response.headSent) response.end();
+    else this.sendError(500, undefined, `do${this.command}() sent no response`);
+  }
+
+  #fail(error: unknown): void {
+    this.#report(error);
+    const { response } = this.httpRequest;
+    if (response.headSent) response.abort(error as Error);
+    else this.sendError(500);
+  }
+
+  #report(error: unknown): void {
+    this.server.handleError(this.request, this.clientAddress, error);
+  }
+
+  /**
+   * Answers with an error page, and closes the connection.
+   *
+   * @param message short, default the reason phrase; @param explain longer, for the page
+   */
+  sendError(code: number, message: string = reasonPhrase(code), explain?: string): void {
+    const { response } = this.httpRequest;
+    this.logError(`code ${code}, message ${message}`);
+    this.#responseHeaders = [['Connection', 'close']];
+    this.#status = `${code} ${message.replace(/[^\x20-\x7e]/g, '?')}`;
+    const page = errorPage(code, message, explain);
+    this.sendHeader('Content-Type', 'text/html; charset=utf-8');
+    this.sendHeader('Content-Length', String(page.length));
+    this.endHeaders();
+    response.write(page);
+    response.end();
+  }
+
+  /** Begins the response. Date and Server are added. */
+  sendResponse(code: number, message: string = reasonPhrase(code)): void {
+    const status = `${code} ${message}`;
+    checkStatus(status);
+    this.#status = status;
+    this.#responseHeaders = [];
+  }
+
+  sendHeader(name: string, value: string): void {
+    this.#responseHeaders.push([name, value]);
+  }
+
+  /** Sends the head. Throws `ERR_RYEGATE_HEADER`, `ERR_RYEGATE_HOP_BY_HOP`. */
+  endHeaders(): void {
+    const { response } = this.httpRequest;
+    const status = this.#status;
+    const headers = this.#responseHeaders;
+    this.#status = '';
+    this.#responseHeaders = [];
+    checkHeaders(headers);
+    response.start(status, headers, -1);
+    this.logRequest(response.status);
+  }
+
+  /** Called for each response. The default logs a line when the server's `logRequests` is on. */
+  logRequest(code: number | string = '-', size: number | string = '-'): void {
+    if (this.server.logRequests) this.logMessage(`"${this.requestline}" ${code} ${size}`);
+  }
+
+  /** Called for what goes wrong with a request. The default logs as `logRequest()` does. */
+  logError(message: string): void {
+    if (this.server.logRequests) this.logMessage(message);
+  }
+
+  /** Writes a line with the client's address and the time to standard error. */
+  logMessage(message: string): void {
+    process.stderr.write(
+      `${this.addressString()} - - [${this.logDateTimeString()}] ${printable(message)}\n`,
+    );
+  }
+
+  /** The client's address; nothing is looked up. */
+  addressString(): string {
+    const address = this.clientAddress;
+    return typeof address === 'string' ? address || 'unix' : address[0];
+  }
+
+  /** The value of the Server field. */
+  versionString(): string {
+    return (this.constructor as typeof BaseHTTPRequestHandler).serverVersion;
+  }
+
+  dateTimeString(milliseconds: number = Date.now()): string {
+    return httpDate(milliseconds);
+  }
+
+  logDateTimeString(): string {
+    return formatLogTime(new Date());
+  }
+}
+
+function pairs(fields: readonly string[]): HeaderList {
+  const list: HeaderList = [];
+  for (let i = 0; i < fields.length; i += 2)
+    list.push([fields[i] as string, fields[i + 1] as string]);
+  return list;
+}

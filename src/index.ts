@@ -1,0 +1,33 @@
+export { RyegateError, SystemCallError } from './errors.ts';
+export { HTTPError } from './http/httperror.ts';
+export { DEFAULT_LIMITS, type Limits } from './http/limits.ts';
+export type { HTTPRequest } from './http/request.ts';
+export type { Response } from './http/response.ts';
+export * from './httpserver/index.ts';
+export type { InputStream } from './io/inputstream.ts';
+export { pipe } from './pipe.ts';
+export {
+  type PostedShutdownHandle,
+  type ShutdownEvent,
+  ShutdownHandle,
+} from './reactor/control.ts';
+export type { Protocol } from './reactor/protocol.ts';
+export type { ClientAddress, StreamSocket } from './reactor/streamsocket.ts';
+export {
+  DefaultSelector,
+  EpollSelector,
+  EVENT_READ,
+  EVENT_WRITE,
+  type FileObject,
+  KqueueSelector,
+  makeSelector,
+  PollSelector,
+  SELECTOR_NAMES,
+  type Selector,
+  SelectorKey,
+  type SelectorName,
+  SelectSelector,
+} from './selectors/index.ts';
+export * from './socketserver/index.ts';
+export { VERSION } from './version.ts';
+export * from './wsgi/index.ts';

@@ -1,0 +1,116 @@
+import { RyegateError } from '../errors.ts';
+import { type NativeWaker, native } from '../native.ts';
+
+// The control block's words, as native/control.cc has them.
+const REQUESTED = 2;
+const SERVING = 3;
+const WORDS = 4;
+
+/** How often a wait for another thread's server looks for itself, in milliseconds. */
+const RECHECK = 1000;
+
+/** What a `ShutdownHandle` becomes when it is posted to another thread. */
+export interface PostedShutdownHandle {
+  readonly control: SharedArrayBuffer;
+}
+
+/**
+ * Reaches a server from another thread of the process. It is posted as it is, by `postMessage` or
+ * in `workerData`, and made usable at the other end by `ShutdownHandle.from()`. It stays good for
+ * any number of servings.
+ */
+export class ShutdownHandle implements PostedShutdownHandle {
+  readonly control: SharedArrayBuffer;
+
+  constructor(control: SharedArrayBuffer) {
+    this.control = control;
+  }
+
+  /** Throws `ERR_RYEGATE_SHUTDOWN_HANDLE` for anything that was not a handle before it was posted. */
+  static from(posted: PostedShutdownHandle): ShutdownHandle {
+    const control = posted?.control;
+    if (control instanceof SharedArrayBuffer && control.byteLength === 4 * WORDS) {
+      return new ShutdownHandle(control);
+    }
+    throw new RyegateError(
+      'ERR_RYEGATE_SHUTDOWN_HANDLE',
+      'this is no shutdown handle: post the value of server.shutdownHandle itself',
+    );
+  }
+
+  /** Whether the server is serving. */
+  get serving(): boolean {
+    return Atomics.load(this.#words, SERVING) === 1;
+  }
+
+  /** As the server's `shutdown()`: resolves when it has ended serving. */
+  async shutdown(): Promise<void> {
+    const words = this.#words;
+    native.controlRequest(words);
+    while (Atomics.load(words, SERVING) === 1) {
+      const { value } = Atomics.waitAsync(words, SERVING, 1, RECHECK);
+      // A pending waitAsync does not keep Node's loop alive; a timer does.
+      const alive = setInterval(() => {}, RECHECK);
+      await value;
+      clearInterval(alive);
+    }
+  }
+
+  /** As `shutdown()`, blocking this thread. False when `timeout` seconds passed first. */
+  shutdownSync(timeout: number = Infinity): boolean {
+    const words = this.#words;
+    if (!native.controlRequest(words)) return true;
+    return Atomics.wait(words, SERVING, 1, timeout * 1000) !== 'timed-out';
+  }
+
+  get #words(): Int32Array<SharedArrayBuffer> {
+    return new Int32Array(this.control);
+  }
+}
+
+/** `threading.Event`, as far as a server offers it: set while the server is not serving. */
+export interface ShutdownEvent {
+  isSet(): boolean;
+  wait(): Promise<void>;
+}
+
+/** The serving thread's side of the control block. */
+export class Control implements ShutdownEvent {
+  readonly handle: ShutdownHandle = new ShutdownHandle(new SharedArrayBuffer(4 * WORDS));
+  readonly #words = new Int32Array(this.handle.control);
+  #waiting: (() => void)[] = [];
+
+  /** Serving begins; requests made earlier are forgotten. */
+  attach(waker: NativeWaker): void {
+    native.controlAttach(this.#words, waker);
+  }
+
+  /** Serving has ended. */
+  detach(): void {
+    native.controlDetach(this.#words);
+    Atomics.notify(this.#words, SERVING);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  /** Whether any thread has asked for the end. */
+  get requested(): boolean {
+    return Atomics.load(this.#words, REQUESTED) === 1;
+  }
+
+  request(): void {
+    native.controlRequest(this.#words);
+  }
+
+  isSet(): boolean {
+    return Atomics.load(this.#words, SERVING) === 0;
+  }
+
+  wait(): Promise<void> {
+    if (this.isSet()) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+    });
+  }
+}

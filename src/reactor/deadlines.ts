@@ -1,0 +1,49 @@
+import type { Timed } from './protocol.ts';
+
+/** Deadlines are kept this exactly, in milliseconds; so often at most is everything looked at. */
+const RESOLUTION = 250;
+
+/**
+ * Deadlines without a timer for each: one sweep over all members when the earliest may have passed.
+ * Moving a deadline later, which every request on a connection does, is an assignment.
+ */
+export class Deadlines {
+  readonly #members = new Set<Timed>();
+  readonly #reschedule: (when: number) => void;
+  /** When the next sweep is due, in milliseconds of the monotonic clock; `Infinity`: never. */
+  next: number = Infinity;
+
+  constructor(reschedule: (when: number) => void) {
+    this.#reschedule = reschedule;
+  }
+
+  add(member: Timed): void {
+    this.#members.add(member);
+  }
+
+  delete(member: Timed): void {
+    this.#members.delete(member);
+  }
+
+  set(member: Timed, when: number): void {
+    member.deadline = when;
+    if (when < this.next) {
+      this.next = when;
+      this.#reschedule(when);
+    }
+  }
+
+  /** Expires what is due and schedules the next sweep. */
+  sweep(now: number): void {
+    let next = Infinity;
+    for (const member of this.#members) {
+      if (member.deadline <= now) {
+        member.deadline = Infinity;
+        member.expire();
+      }
+      if (member.deadline < next) next = member.deadline;
+    }
+    this.next = next === Infinity ? next : Math.max(next, now + RESOLUTION);
+    this.#reschedule(this.next);
+  }
+}

@@ -1,0 +1,149 @@
+import { constants } from 'node:os';
+import { SystemCallError } from '../errors.ts';
+import type { OutputQueue } from './outputqueue.ts';
+import { SEND_WORDS, SENDS, type Slabs } from './slabs.ts';
+import type { StreamSocket } from './streamsocket.ts';
+
+/** From this size on, in bytes, a chunk is sent from where it is instead of being copied. */
+const COPY_LIMIT = 32 * 1024;
+const EAGAIN = -constants.errno.EAGAIN;
+
+/**
+ * The turn's output: bytes gather in the slab and leave together in the flush. What follows each
+ * other for one socket is one run, and one run is one system call.
+ */
+export class Output {
+  readonly #slabs: Slabs;
+  readonly #owners: StreamSocket[] = [];
+  readonly #externals: Uint8Array[] = [];
+  #count = 0;
+  #used = 0;
+  /** System calls made to send. */
+  sends = 0;
+
+  constructor(slabs: Slabs) {
+    this.#slabs = slabs;
+  }
+
+  get empty(): boolean {
+    return this.#count === 0;
+  }
+
+  latin1(socket: StreamSocket, text: string): void {
+    const offset = this.#reserve(socket, text.length);
+    if (offset < 0) this.#external(socket, Buffer.from(text, 'latin1'));
+    else this.#commit(this.#slabs.output.latin1Write(text, offset));
+  }
+
+  bytes(socket: StreamSocket, chunk: Uint8Array): void {
+    const offset = chunk.length < COPY_LIMIT ? this.#reserve(socket, chunk.length) : -1;
+    if (offset < 0) {
+      this.#external(socket, chunk);
+      return;
+    }
+    this.#slabs.output.set(chunk, offset);
+    this.#commit(chunk.length);
+  }
+
+  /** Where `size` more bytes of `socket` go; -1 when they are too many for the slab. */
+  #reserve(socket: StreamSocket, size: number): number {
+    if (size > this.#slabs.output.length) return -1;
+    if (this.#used + size > this.#slabs.output.length) this.send();
+    if (!this.#endsWith(socket)) this.#open(socket);
+    return this.#used;
+  }
+
+  #commit(size: number): void {
+    const length = (this.#count - 1) * SEND_WORDS + 2;
+    this.#slabs.sends[length] = (this.#slabs.sends[length] as number) + size;
+    this.#used += size;
+  }
+
+  #external(socket: StreamSocket, chunk: Uint8Array): void {
+    if (!this.#endsWith(socket)) this.#open(socket);
+    this.#slabs.sends[(this.#count - 1) * SEND_WORDS + 3] = this.#externals.push(chunk) - 1;
+  }
+
+  /** Whether the last run is `socket`'s and can grow. */
+  #endsWith(socket: StreamSocket): boolean {
+    const last = this.#count - 1;
+    return (
+      last >= 0 && this.#owners[last] === socket && this.#slabs.sends[last * SEND_WORDS + 3] === -1
+    );
+  }
+
+  #open(socket: StreamSocket): void {
+    if (this.#count === SENDS) this.send();
+    const { sends } = this.#slabs;
+    const entry = this.#count * SEND_WORDS;
+    sends[entry] = socket.fd;
+    sends[entry + 1] = this.#used;
+    sends[entry + 2] = 0;
+    sends[entry + 3] = -1;
+    sends[entry + 4] = 0;
+    this.#owners[this.#count++] = socket;
+  }
+
+  /** Sends the turn's runs; what the kernel does not take goes to the sockets' queues. */
+  send(): void {
+    if (this.#count === 0) return;
+    this.#slabs.batch.sendMany(this.#count, this.#externals);
+    const count = this.#count;
+    this.#count = 0;
+    this.#used = 0;
+    for (let i = 0; i < count; i++) this.#settle(this.#owners[i] as StreamSocket, i * SEND_WORDS);
+    this.sends += count;
+    this.#owners.length = 0;
+    if (this.#externals.length > 0) this.#externals.length = 0;
+  }
+
+  #settle(socket: StreamSocket, entry: number): void {
+    const { sends, output } = this.#slabs;
+    const length = sends[entry + 2] as number;
+    const external = this.#externals[sends[entry + 3] as number];
+    const result = sends[entry + 5] as number;
+    if (external === undefined && result === length) {
+      socket.took(length);
+      return;
+    }
+    if (result < 0 && result !== EAGAIN) {
+      lose(socket, result);
+      return;
+    }
+    const taken = Math.max(result, 0);
+    if (taken > 0) socket.took(taken);
+    const start = sends[entry + 1] as number;
+    if (taken < length) socket.keep(output.subarray(start + taken, start + length), true);
+    if (external === undefined) return;
+    const gone = Math.max(taken - length, 0);
+    if (gone < external.length) socket.keep(external.subarray(gone), false);
+  }
+
+  /** Sends from the queues of sockets that have become writable. */
+  sendQueued(sockets: readonly StreamSocket[]): void {
+    for (const socket of sockets) {
+      while (socket.queue !== null && this.#sendHead(socket, socket.queue));
+    }
+  }
+
+  /** Whether the whole of the queue's first chunk went. */
+  #sendHead(socket: StreamSocket, queue: OutputQueue): boolean {
+    const { sends, batch } = this.#slabs;
+    const left = queue.head.length - queue.offset;
+    sends.set([socket.fd, 0, 0, 0, queue.offset]);
+    batch.sendMany(1, [queue.head]);
+    this.sends++;
+    const result = sends[5] as number;
+    if (result < 0) {
+      if (result !== EAGAIN) lose(socket, result);
+      return false;
+    }
+    queue.advance(result);
+    socket.took(result);
+    return result === left;
+  }
+}
+
+function lose(socket: StreamSocket, errno: number): void {
+  socket.abort(new SystemCallError(errno, 'send', 'the client has gone'));
+}

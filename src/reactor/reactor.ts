@@ -1,0 +1,368 @@
+import { constants } from 'node:os';
+import { SystemCallError } from '../errors.ts';
+import { type NativeLoopHook, type NativeWaker, native } from '../native.ts';
+import { EVENT_READ, makeSelector, type Selector, type SelectorName } from '../selectors/index.ts';
+import { Deadlines } from './deadlines.ts';
+import { type Harvester, makeHarvester } from './harvester.ts';
+import type { Listener } from './listener.ts';
+import { Output } from './output.ts';
+import type { Channel, Deferred, Protocol } from './protocol.ts';
+import { RECEIVE_WORDS, RECEIVES, Slabs } from './slabs.ts';
+import type { StreamSocket } from './streamsocket.ts';
+
+const EAGAIN = -constants.errno.EAGAIN;
+const EBADF = -constants.errno.EBADF;
+/** Flushes may give rise to output; after so many the rest waits for the next turn. */
+const MOST_FLUSHES = 8;
+
+/** One spell of serving. */
+export interface Serving {
+  /** Seconds between two calls of `actions` at most. */
+  pollInterval: number;
+  /** Runs after every turn, and at least every `pollInterval`; null where there is nothing to do. */
+  actions: (() => void) | null;
+  /** Asked after every turn. */
+  done: () => boolean;
+}
+
+/**
+ * The event loop of one server: turns of four phases, each over all ready connections before the
+ * next begins. Harvest: one wait tells what is ready. Receive: one native call reads every readable
+ * socket. Serve: protocols handle what came. Flush: one native call sends what they wrote.
+ */
+export class Reactor {
+  readonly selector: Selector;
+  readonly slabs: Slabs = new Slabs();
+  readonly output: Output = new Output(this.slabs);
+  readonly deadlines: Deadlines = new Deadlines((when) => this.#schedule(when));
+  readonly sockets: Set<StreamSocket> = new Set();
+  /** Sockets and listeners that the harvest found ready. */
+  readonly readable: StreamSocket[] = [];
+  readonly writable: StreamSocket[] = [];
+  readonly accepting: Listener[] = [];
+  readonly waker: NativeWaker = new native.Waker();
+  /** Turns so far: an idle reactor makes none. */
+  turns = 0;
+  /** Told what a protocol throws; the connection is aborted. Must not throw. */
+  onError: (error: unknown, socket: StreamSocket | null) => void = () => {};
+  readonly #harvester: Harvester;
+  readonly #wakerChannel: Channel;
+  #hook: NativeLoopHook | null = null;
+  #serving: Serving | null = null;
+  #settleRun: { resolve: () => void; reject: (error: unknown) => void } | null = null;
+  #blocking = false;
+  #inTurn = false;
+  #now = 0;
+  #flushWanted = false;
+  #closed = false;
+  #unsettled: StreamSocket[] = [];
+  #deferred: Deferred[] = [];
+  #actionsTimer: NodeJS.Timeout | undefined;
+  #sweepTimer: NodeJS.Timeout | undefined;
+
+  /** A selector of the caller's own is left open by `close()`. */
+  constructor(selector: Selector | SelectorName | 'auto' = 'auto') {
+    const owned = typeof selector === 'string';
+    this.selector = owned ? makeSelector(selector) : selector;
+    this.#harvester = makeHarvester(this.selector, owned);
+    const { waker } = this;
+    this.#wakerChannel = { fd: waker.fileno(), ready: () => waker.drain() };
+    this.watch(this.#wakerChannel, 0, EVENT_READ);
+  }
+
+  /** Monotonic milliseconds, read once in a turn. */
+  get now(): number {
+    return this.#inTurn ? this.#now : performance.now();
+  }
+
+  get serving(): boolean {
+    return this.#serving !== null;
+  }
+
+  /** Whether the thread is blocked by `runSync()`, so that no promise settles meanwhile. */
+  get blocking(): boolean {
+    return this.#blocking;
+  }
+
+  /** Serves beside everything else in Node's loop, until `serving.done()`. */
+  run(serving: Serving): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#begin(serving);
+      this.#settleRun = { resolve, reject };
+      try {
+        this.#hook ??= this.#harvester.hook(
+          (count) => this.#turn(count),
+          () => this.#flush(),
+        );
+        const failure = this.#hook.start();
+        if (failure < 0) throw new SystemCallError(failure, 'uv_poll_start', 'the loop refused');
+      } catch (error) {
+        this.#end();
+        reject(error);
+        return;
+      }
+      if (serving.actions !== null) {
+        const act = (): void => this.#act();
+        this.#actionsTimer = setInterval(act, serving.pollInterval * 1000);
+      }
+      this.#schedule(this.deadlines.next);
+      if (this.#deferred.length > 0) this.waker.wake();
+      if (serving.done()) this.#end();
+    });
+  }
+
+  /** Serves, blocking the thread, until `serving.done()`. */
+  runSync(serving: Serving): void {
+    this.#begin(serving);
+    this.#blocking = true;
+    try {
+      this.#flushTurn();
+      while (!serving.done()) {
+        this.#inTurn = true;
+        this.#guardHarvest(() => this.#harvester.wait(this.#longestWait(serving)));
+        this.#serveTurn();
+        this.#flushTurn();
+        serving.actions?.();
+        if (this.deadlines.next <= this.now) this.#sweep();
+      }
+    } finally {
+      this.#blocking = false;
+      this.#serving = null;
+    }
+  }
+
+  #longestWait(serving: Serving): number | null {
+    if (this.#deferred.length > 0) return 0;
+    const sweep = (this.deadlines.next - performance.now()) / 1000;
+    const wait = serving.actions === null ? sweep : Math.min(sweep, serving.pollInterval);
+    return wait === Infinity ? null : Math.max(wait, 0);
+  }
+
+  #begin(serving: Serving): void {
+    this.#serving = serving;
+    this.waker.drain();
+  }
+
+  #end(error: unknown = null): void {
+    const settle = this.#settleRun;
+    this.#hook?.stop();
+    clearInterval(this.#actionsTimer);
+    clearTimeout(this.#sweepTimer);
+    this.#serving = null;
+    this.#settleRun = null;
+    if (error === null) settle?.resolve();
+    else settle?.reject(error);
+  }
+
+  // The turn.
+
+  #turn(count: number): void {
+    this.#inTurn = true;
+    if (this.#serving === null) return;
+    if (!this.#guardHarvest(() => this.#harvester.harvest(count))) return;
+    this.#serveTurn();
+  }
+
+  /** False when waiting itself failed, which ends the serving. */
+  #guardHarvest(harvest: () => void): boolean {
+    try {
+      harvest();
+      return true;
+    } catch (error) {
+      if ((error as SystemCallError).errno === EBADF && this.#dropDead()) return true;
+      if (this.#blocking) throw error;
+      this.#end(error);
+      return false;
+    }
+  }
+
+  /** Aborts the connections whose descriptor somebody else has closed: select(2) stumbles on one. */
+  #dropDead(): boolean {
+    let dropped = false;
+    for (const socket of this.sockets) {
+      if (native.isOpen(socket.fd)) continue;
+      socket.abort(new SystemCallError(EBADF, 'select', 'the descriptor was closed by others'));
+      dropped = true;
+    }
+    return dropped;
+  }
+
+  #serveTurn(): void {
+    this.turns++;
+    this.#now = performance.now();
+    this.#accept();
+    this.#receive();
+    if (this.#deferred.length > 0) this.#proceed();
+  }
+
+  #accept(): void {
+    const { accepting } = this;
+    for (const listener of accepting) {
+      try {
+        listener.accept();
+      } catch (error) {
+        this.onError(error, null);
+      }
+    }
+    accepting.length = 0;
+  }
+
+  #receive(): void {
+    const { readable } = this;
+    const { receives, batch } = this.slabs;
+    for (let first = 0; first < readable.length; ) {
+      const count = Math.min(readable.length - first, RECEIVES);
+      for (let i = 0; i < count; i++) {
+        receives[i * RECEIVE_WORDS] = (readable[first + i] as StreamSocket).fd;
+      }
+      const served = batch.receiveMany(count);
+      for (let i = 0; i < served; i++) {
+        this.#deliver(readable[first + i] as StreamSocket, i * RECEIVE_WORDS);
+      }
+      first += served;
+    }
+    readable.length = 0;
+  }
+
+  #deliver(socket: StreamSocket, entry: number): void {
+    const { receives, input } = this.slabs;
+    const start = receives[entry + 1] as number;
+    const length = receives[entry + 2] as number;
+    try {
+      if (length > 0) socket.received(input, start, start + length);
+      else if (length === 0) socket.receivedEOF();
+      else if (length !== EAGAIN) socket.abort(new SystemCallError(length, 'recv', 'client gone'));
+    } catch (error) {
+      this.#failed(socket, error);
+    }
+  }
+
+  #proceed(): void {
+    const deferred = this.#deferred;
+    this.#deferred = [];
+    for (const item of deferred) {
+      try {
+        item.proceed();
+      } catch (error) {
+        this.onError(error, null);
+      }
+    }
+  }
+
+  #failed(socket: StreamSocket, error: unknown): void {
+    this.onError(error, socket);
+    socket.abort(error instanceof Error ? error : null);
+  }
+
+  #flush(): void {
+    this.#flushTurn();
+    const serving = this.#serving;
+    if (serving === null || this.#blocking) return;
+    this.#act();
+    if (this.#serving !== null && serving.done()) this.#end();
+  }
+
+  #act(): void {
+    try {
+      this.#serving?.actions?.();
+    } catch (error) {
+      this.#end(error);
+    }
+  }
+
+  #flushTurn(): void {
+    this.#flushWanted = false;
+    if (!this.#inTurn) this.#now = performance.now();
+    this.#inTurn = true;
+    this.output.sendQueued(this.writable);
+    this.writable.length = 0;
+    for (let round = 0; !this.#quiet && round < MOST_FLUSHES; round++) {
+      this.output.send();
+      this.#settleAll();
+    }
+    this.#inTurn = false;
+    if (!this.#quiet) this.wantFlush();
+    if (this.#deferred.length > 0 && !this.#blocking) this.waker.wake();
+  }
+
+  get #quiet(): boolean {
+    return this.output.empty && this.#unsettled.length === 0;
+  }
+
+  #settleAll(): void {
+    const unsettled = this.#unsettled;
+    if (unsettled.length === 0) return;
+    this.#unsettled = [];
+    for (const socket of unsettled) socket.settle();
+  }
+
+  // For sockets and listeners.
+
+  adopt(socket: StreamSocket): void {
+    this.sockets.add(socket);
+    this.deadlines.add(socket);
+  }
+
+  release(socket: StreamSocket): void {
+    this.sockets.delete(socket);
+    this.deadlines.delete(socket);
+  }
+
+  watch(channel: Channel, before: number, after: number): void {
+    this.#harvester.watch(channel, before, after);
+  }
+
+  /** The socket is looked at in the flush, after its output has been sent. */
+  settle(socket: StreamSocket): void {
+    if (!socket.unsettle()) return;
+    this.#unsettled.push(socket);
+    this.wantFlush();
+  }
+
+  /** Goes on with `item` in the next turn. */
+  defer(item: Deferred): void {
+    this.#deferred.push(item);
+    if (!this.#inTurn) this.waker.wake();
+  }
+
+  /** What was written outside a turn is flushed when the current job of Node's loop is done. */
+  wantFlush(): void {
+    if (this.#inTurn || this.#flushWanted || this.#blocking) return;
+    this.#flushWanted = true;
+    queueMicrotask(() => {
+      if (this.#flushWanted && !this.#inTurn) this.#flushTurn();
+    });
+  }
+
+  /** Tells a protocol that its connection is over. */
+  report(protocol: Protocol | null, error: Error | null): void {
+    try {
+      protocol?.connectionLost(error);
+    } catch (failure) {
+      this.onError(failure, null);
+    }
+  }
+
+  #schedule(when: number): void {
+    clearTimeout(this.#sweepTimer);
+    if (when === Infinity || this.#serving === null || this.#blocking) return;
+    this.#sweepTimer = setTimeout(() => this.#sweep(), Math.max(when - performance.now(), 1));
+  }
+
+  #sweep(): void {
+    this.deadlines.sweep(this.now);
+  }
+
+  /** Aborts every connection and gives everything back. Not while serving. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const socket of this.sockets) socket.abort();
+    this.#flushTurn();
+    clearTimeout(this.#sweepTimer);
+    this.#hook?.close();
+    this.watch(this.#wakerChannel, EVENT_READ, 0);
+    this.#harvester.close();
+    this.waker.close();
+  }
+}

@@ -1,0 +1,270 @@
+import { native } from '../native.ts';
+import { EVENT_READ, EVENT_WRITE } from '../selectors/selector.ts';
+import { Discard } from './discard.ts';
+import { OutputQueue } from './outputqueue.ts';
+import type { Channel, Deferred, Protocol, Timed } from './protocol.ts';
+import type { Reactor } from './reactor.ts';
+
+/** Output beyond this many bytes makes a socket congested: producers should wait for the drain. */
+const HIGH_WATER = 256 * 1024;
+const LOW_WATER = 64 * 1024;
+/** How long an ended connection is read and discarded, in milliseconds; RFC 9112 section 9.6. */
+const LINGER = 2000;
+
+/**
+ * - `open`: both ways.
+ * - `ending`: closes when its output has gone.
+ * - `lingering`: shuts down writing when its output has gone, then reads on until the peer is done,
+ *   so that a reset for unread bytes does not destroy the answer on its way.
+ * - `lost`: closes in the next flush, whatever is buffered.
+ * - `closed`: the descriptor is no longer ours.
+ */
+type State = 'open' | 'ending' | 'lingering' | 'lost' | 'closed';
+
+/** `[host, port]` of an IP client, the (mostly empty) path of a unix one; as in socketserver. */
+export type ClientAddress = readonly [host: string, port: number] | string;
+
+/**
+ * A connected stream socket in a reactor: what socketserver calls the request.
+ *
+ * Writing never blocks and never throws; what the kernel does not take is kept, and `congested`
+ * tells a producer to wait. What is written after the end of the connection is dropped.
+ */
+export class StreamSocket implements Channel, Deferred, Timed {
+  readonly fd: number;
+  readonly clientAddress: ClientAddress;
+  readonly #reactor: Reactor;
+  #state: State = 'open';
+  #error: Error | null = null;
+  #protocol: Protocol | null = null;
+  #reading = false;
+  #eof = false;
+  #awaitsDrain = false;
+  #unsettled = false;
+  #registered = 0;
+  #buffered = 0;
+  #queue: OutputQueue | null = null;
+  deadline: number = Infinity;
+
+  /** Takes over `fd`. */
+  constructor(reactor: Reactor, fd: number, clientAddress: ClientAddress) {
+    this.#reactor = reactor;
+    this.fd = fd;
+    this.clientAddress = clientAddress;
+    reactor.adopt(this);
+  }
+
+  /** The descriptor; -1 once the connection is over. */
+  fileno(): number {
+    return this.closed ? -1 : this.fd;
+  }
+
+  get closed(): boolean {
+    return this.#state === 'lost' || this.#state === 'closed';
+  }
+
+  /** Whoever serves the connection; null until `attach()`. */
+  get protocol(): Protocol | null {
+    return this.#protocol;
+  }
+
+  /** Bytes written and not yet taken by the kernel. */
+  get buffered(): number {
+    return this.#buffered;
+  }
+
+  /** Whether so much is buffered that a producer should wait until `drained()` is told. */
+  get congested(): boolean {
+    if (this.#buffered < HIGH_WATER) return false;
+    this.#awaitsDrain = true;
+    return true;
+  }
+
+  /** The reactor's clock: monotonic milliseconds, read once a turn. */
+  get now(): number {
+    return this.#reactor.now;
+  }
+
+  /** Whether the serving thread is blocked by `serveForeverSync()`, so that no promise settles. */
+  get blocking(): boolean {
+    return this.#reactor.blocking;
+  }
+
+  /** From now on `protocol` serves the connection, and bytes are received. */
+  attach(protocol: Protocol): void {
+    this.#protocol = protocol;
+    this.resume();
+  }
+
+  /** The protocol is told when the monotonic clock has reached `when` (milliseconds). */
+  setDeadline(when: number): void {
+    this.#reactor.deadlines.set(this, when);
+  }
+
+  /** `bytes` must not change until they have gone, as with a `node:stream`. */
+  write(bytes: Uint8Array): void {
+    if (this.#state !== 'open' || bytes.length === 0) return;
+    this.#buffered += bytes.length;
+    if (this.#queue !== null) this.#queue.push(bytes);
+    else this.#reactor.output.bytes(this, bytes);
+    this.#reactor.wantFlush();
+  }
+
+  /** Text of code points up to U+00FF. */
+  writeLatin1(text: string): void {
+    if (this.#state !== 'open' || text.length === 0) return;
+    this.#buffered += text.length;
+    if (this.#queue !== null) this.#queue.copy(Buffer.from(text, 'latin1'));
+    else this.#reactor.output.latin1(this, text);
+    this.#reactor.wantFlush();
+  }
+
+  /** Stops receiving; the kernel's buffers then hold the peer back. */
+  pause(): void {
+    this.#reading = false;
+    this.#reactor.settle(this);
+  }
+
+  resume(): void {
+    if (this.#eof || this.#reading) return;
+    this.#reading = true;
+    this.#reactor.settle(this);
+  }
+
+  /** Calls `item.proceed()` in the next turn. */
+  defer(item: Deferred): void {
+    this.#reactor.defer(item);
+  }
+
+  /** Closes when the output has gone. */
+  end(): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'ending';
+    this.#reading = false;
+    this.#reactor.settle(this);
+  }
+
+  /** Closes when the output has gone and the peer, which may still be sending, is done. */
+  linger(): void {
+    if (this.#eof) this.end();
+    if (this.#state !== 'open') return;
+    this.#state = 'lingering';
+    this.#reactor.settle(this);
+  }
+
+  /** Closes at once; output that has not gone is lost. */
+  abort(error: Error | null = null): void {
+    if (this.closed) return;
+    this.#state = 'lost';
+    this.#error = error;
+    this.#reactor.settle(this);
+  }
+
+  // From here on: for the reactor.
+
+  /** @internal */
+  ready(events: number): void {
+    if ((events & EVENT_WRITE) !== 0 && this.#queue !== null) this.#reactor.writable.push(this);
+    if ((events & EVENT_READ) !== 0 && this.#reading) this.#reactor.readable.push(this);
+  }
+
+  /** @internal */
+  received(bytes: Buffer, start: number, end: number): void {
+    if (this.#reading && !this.closed) this.#protocol?.dataReceived(bytes, start, end);
+  }
+
+  /** @internal */
+  receivedEOF(): void {
+    if (this.#eof || this.closed) return;
+    this.#eof = true;
+    this.#reading = false;
+    this.#reactor.settle(this);
+    this.#protocol?.eofReceived();
+  }
+
+  /** @internal */
+  expire(): void {
+    if (!this.closed) this.#protocol?.deadlinePassed();
+  }
+
+  /** @internal Told in a turn of its own, so that one fast reader cannot keep a turn going. */
+  proceed(): void {
+    if (!this.#awaitsDrain || this.#buffered > LOW_WATER || this.closed) return;
+    this.#awaitsDrain = false;
+    this.#protocol?.drained();
+  }
+
+  /** @internal The queue, while it holds something. */
+  get queue(): OutputQueue | null {
+    return this.#queue;
+  }
+
+  /** @internal The kernel did not take these bytes; `copy` when they lie in the slab. */
+  keep(bytes: Uint8Array, copy: boolean): void {
+    this.#queue ??= new OutputQueue();
+    if (copy) this.#queue.copy(bytes);
+    else this.#queue.push(bytes);
+    this.#reactor.settle(this);
+  }
+
+  /** @internal The kernel took `count` bytes. */
+  took(count: number): void {
+    this.#buffered -= count;
+    if (this.#buffered === 0) this.#queue = null;
+    if (this.#state !== 'open' || this.#registered > EVENT_READ) this.#reactor.settle(this);
+    if (this.#awaitsDrain && this.#buffered <= LOW_WATER) this.#reactor.defer(this);
+  }
+
+  /** @internal True the first time since the last `settle()`. */
+  unsettle(): boolean {
+    const first = !this.#unsettled;
+    this.#unsettled = true;
+    return first;
+  }
+
+  /** @internal Brings the registration, and the connection's end, up to date after a flush. */
+  settle(): void {
+    this.#unsettled = false;
+    if (this.#state === 'closed') return;
+    if (this.#state === 'ending' && this.#buffered === 0) this.#state = 'lost';
+    if (this.#state === 'lost') this.#close();
+    else if (this.#state === 'lingering') this.#linger();
+    else this.#watch();
+  }
+
+  #watch(): void {
+    const wanted = (this.#reading ? EVENT_READ : 0) | (this.#queue !== null ? EVENT_WRITE : 0);
+    if (wanted === this.#registered) return;
+    try {
+      this.#reactor.watch(this, this.#registered, wanted);
+      this.#registered = wanted;
+    } catch (error) {
+      this.#registered = 0;
+      this.#error = error as Error;
+      this.#close();
+    }
+  }
+
+  #linger(): void {
+    const protocol = this.#protocol;
+    if (!(protocol instanceof Discard)) {
+      this.#protocol = new Discard(this);
+      this.#reading = !this.#eof;
+      this.setDeadline(this.#reactor.now + LINGER);
+      this.#reactor.report(protocol, null);
+    }
+    if (this.#buffered === 0) native.shutdown(this.fd);
+    if (this.#eof && this.#buffered === 0) this.#close();
+    else this.#watch();
+  }
+
+  #close(): void {
+    this.#state = 'closed';
+    if (this.#registered !== 0) this.#reactor.watch(this, this.#registered, 0);
+    this.#registered = 0;
+    this.#queue = null;
+    this.#reactor.release(this);
+    native.close(this.fd);
+    this.#reactor.report(this.#protocol, this.#error);
+  }
+}

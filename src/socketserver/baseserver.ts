@@ -1,0 +1,380 @@
+import { RyegateError } from '../errors.ts';
+import { Control, type ShutdownEvent, type ShutdownHandle } from '../reactor/control.ts';
+import { Reactor } from '../reactor/reactor.ts';
+import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
+import { isNative, type Selector, type SelectorName } from '../selectors/index.ts';
+import { formatAddress, type ServerAddress } from './address.ts';
+import { CONTINUES, type Handling, type RequestHandlerClass } from './baserequesthandler.ts';
+import { formatException } from './formatexception.ts';
+
+export interface BaseServerOptions {
+  /** The readiness facility: a name, or a selector of the caller's own. Default `auto`. */
+  selector?: Selector | SelectorName | 'auto';
+}
+
+export interface ServeOptions {
+  /** Ends the serving as `shutdown()` does; when already aborted, serving does not begin. */
+  signal?: AbortSignal;
+}
+
+/** Taking one connection, as `handleRequest()` does. */
+type OneRequest = { request: StreamSocket | null; done: boolean; timedOut: boolean };
+
+/**
+ * `socketserver.BaseServer`: accepts connections and gives each to an instance of
+ * `RequestHandlerClass`.
+ *
+ * For the caller: `serveForever()`, `serveForeverSync()`, `shutdown()`, `handleRequest()`,
+ * `serverClose()`, `fileno()`. To be overridden: `serverActivate()`, `getRequest()`,
+ * `verifyRequest()`, `processRequest()`, `finishRequest()`, `shutdownRequest()`, `closeRequest()`,
+ * `serviceActions()`, `handleError()`, `handleTimeout()`.
+ *
+ * The settings of CPython's class variables are static here: the constructor already needs them,
+ * and the fields of a subclass come into being only after it.
+ */
+export abstract class BaseServer implements AsyncDisposable {
+  /** Seconds that `handleRequest()` waits for a client; null is no limit. */
+  static timeout: number | null = null;
+  /** Whether `serverClose()` lets the handlers that are at work finish. */
+  static blockOnClose = true;
+  /** Seconds that it waits for them. */
+  static closeTimeout = 30;
+
+  serverAddress: ServerAddress;
+  readonly RequestHandlerClass: RequestHandlerClass;
+  readonly reactor: Reactor;
+  timeout: number | null = (this.constructor as typeof BaseServer).timeout;
+  readonly #control = new Control();
+  #one: OneRequest | null = null;
+  #serving = false;
+  #closing: Promise<void> | null = null;
+
+  constructor(
+    serverAddress: ServerAddress,
+    requestHandlerClass: RequestHandlerClass,
+    options: BaseServerOptions = {},
+  ) {
+    this.serverAddress = serverAddress;
+    this.RequestHandlerClass = requestHandlerClass;
+    this.reactor = new Reactor(options.selector);
+    this.reactor.onError = (error, socket) => {
+      if (socket === null) this.logError(error);
+      else this.#report(socket, error);
+    };
+  }
+
+  /** The selector in use: `epoll`, or the class of a caller's own. */
+  get selectorName(): string {
+    const { selector } = this.reactor;
+    return isNative(selector) ? selector.backend : selector.constructor.name;
+  }
+
+  /** The listening descriptor; -1 when closed. */
+  abstract fileno(): number;
+  /** Begins, or stops, to watch for clients: at most `most` in a turn, 0 stops. */
+  protected abstract accept(most: number): void;
+  /** The next connection that has come, and its client's address; null when there is none. */
+  abstract getRequest(): [request: StreamSocket, clientAddress: ClientAddress] | null;
+  /** Closes the listener. */
+  protected abstract closeListener(): void;
+
+  serverActivate(): void {}
+
+  // Serving.
+
+  /**
+   * Serves until `shutdown()`, beside everything else in Node's loop: timers, promises and other
+   * sockets keep running.
+   *
+   * @param pollInterval seconds between two calls of `serviceActions()` at most, default 0.5.
+   *   Without an override of it nothing is polled, and an idle server sleeps.
+   * @throws (rejects) RyegateError `ERR_RYEGATE_ALREADY_SERVING`, `ERR_RYEGATE_SERVER_CLOSED`,
+   *   `ERR_RYEGATE_POLL_INTERVAL`; what `serviceActions()` throws
+   */
+  async serveForever(pollInterval = 0.5, options: ServeOptions = {}): Promise<void> {
+    checkPollInterval(pollInterval);
+    const { signal } = options;
+    if (signal?.aborted) return;
+    this.#beginServing();
+    const abort = (): void => this.#control.request();
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      this.accept(Infinity);
+      await this.reactor.run({
+        pollInterval,
+        actions: this.#serviceActions,
+        done: () => this.#control.requested,
+      });
+    } finally {
+      signal?.removeEventListener('abort', abort);
+      this.#endServing();
+    }
+  }
+
+  /**
+   * Serves until `shutdown()` and **blocks the thread**, as Python's `serve_forever()`: no timer,
+   * no promise, no signal handler and no other socket of this thread runs meanwhile. It is for
+   * worker threads and scripts whose application is synchronous; one that returns a promise is
+   * answered with an error (`ERR_RYEGATE_ASYNC`). Parameters and errors are those of
+   * `serveForever()`.
+   */
+  serveForeverSync(pollInterval = 0.5): void {
+    checkPollInterval(pollInterval);
+    this.#beginServing();
+    try {
+      this.accept(Infinity);
+      this.reactor.runSync({
+        pollInterval,
+        actions: this.#serviceActions,
+        done: () => this.#control.requested,
+      });
+    } finally {
+      this.#endServing();
+    }
+  }
+
+  /**
+   * Ends `serveForever()`, at once and from anywhere: a handler, `serviceActions()`, a timer.
+   * Resolves when it has ended, immediately when the server is not serving. What has been answered
+   * by then is sent; connections that are open stay so, for the next serving or `serverClose()`.
+   * Other threads use `shutdownHandle`.
+   */
+  shutdown(): Promise<void> {
+    this.#control.request();
+    return this.#control.wait();
+  }
+
+  /** Set while the server is not serving. */
+  get shutdownEvent(): ShutdownEvent {
+    return this.#control;
+  }
+
+  /** To be posted to another thread, which can then shut this server down. */
+  get shutdownHandle(): ShutdownHandle {
+    return this.#control.handle;
+  }
+
+  /**
+   * Serves one connection (of HTTP: one request), or calls `handleTimeout()` when none has come in
+   * `timeout` seconds. Errors as of `serveForever()`.
+   */
+  async handleRequest(): Promise<void> {
+    this.#beginServing();
+    const one: OneRequest = { request: null, done: false, timedOut: false };
+    this.#one = one;
+    const timer = this.#startTimeout(one);
+    try {
+      this.accept(1);
+      await this.reactor.run({
+        pollInterval: Infinity,
+        actions: null,
+        done: () => one.done || one.request?.closed === true || this.#control.requested,
+      });
+    } finally {
+      clearTimeout(timer);
+      this.#one = null;
+      this.#endServing();
+    }
+    if (one.timedOut) this.handleTimeout();
+  }
+
+  /** Whether the connection that is served is to be the only one, with one request. */
+  get handlingOneRequest(): boolean {
+    return this.#one !== null;
+  }
+
+  #startTimeout(one: OneRequest): NodeJS.Timeout | undefined {
+    if (this.timeout === null) return undefined;
+    return setTimeout(() => {
+      if (one.request !== null) return;
+      one.timedOut = one.done = true;
+      this.reactor.waker.wake();
+    }, this.timeout * 1000);
+  }
+
+  get #serviceActions(): (() => void) | null {
+    if (this.serviceActions === BaseServer.prototype.serviceActions) return null;
+    return () => this.serviceActions();
+  }
+
+  #beginServing(): void {
+    if (this.#closing !== null) {
+      throw new RyegateError(
+        'ERR_RYEGATE_SERVER_CLOSED',
+        'the server has been closed and cannot serve again: make another one',
+      );
+    }
+    if (this.#serving) {
+      throw new RyegateError(
+        'ERR_RYEGATE_ALREADY_SERVING',
+        'the server is serving already: shut it down first, or make another server',
+      );
+    }
+    this.#serving = true;
+    this.#control.attach(this.reactor.waker);
+  }
+
+  #endServing(): void {
+    this.accept(0);
+    this.#serving = false;
+    this.#control.detach();
+  }
+
+  // One connection's way.
+
+  /** One connection has come: `socketserver._handle_request_noblock`. */
+  protected handleRequestNoblock(): void {
+    const one = this.#one;
+    if (one?.request) return;
+    const taken = this.getRequest();
+    if (taken === null) return;
+    const [request, clientAddress] = taken;
+    if (one !== null) {
+      one.request = request;
+      this.accept(0);
+    }
+    try {
+      if (this.#verify(request, clientAddress)) this.processRequest(request, clientAddress);
+      else this.shutdownRequest(request);
+    } catch (error) {
+      this.#report(request, error);
+      this.shutdownRequest(request);
+    }
+  }
+
+  #verify(request: StreamSocket, clientAddress: ClientAddress): boolean {
+    const verdict: unknown = this.verifyRequest(request, clientAddress);
+    if (verdict instanceof Promise) {
+      // A promise is truthy: taking it for a yes would let everybody in.
+      throw new RyegateError(
+        'ERR_RYEGATE_ASYNC',
+        'verifyRequest() returned a promise: it has to decide synchronously',
+      );
+    }
+    return Boolean(verdict);
+  }
+
+  /** Whether to serve the client. The default serves all. */
+  verifyRequest(_request: StreamSocket, _clientAddress: ClientAddress): boolean {
+    return true;
+  }
+
+  /** Has the connection served by `finishRequest()`, then ended by `shutdownRequest()`. */
+  processRequest(request: StreamSocket, clientAddress: ClientAddress): void {
+    const handling = this.finishRequest(request, clientAddress);
+    if (handling === CONTINUES) return;
+    if (!(handling instanceof Promise)) {
+      this.shutdownRequest(request);
+      return;
+    }
+    const failed = (error: unknown): void => {
+      this.#report(request, error);
+      this.shutdownRequest(request);
+    };
+    if (this.reactor.blocking) {
+      handling.catch(() => {});
+      failed(asyncUnderSync('handle()'));
+      return;
+    }
+    handling
+      .then(() => this.shutdownRequest(request), failed)
+      .catch((error) => this.logError(error));
+  }
+
+  /** Makes the handler and lets it serve. */
+  finishRequest(request: StreamSocket, clientAddress: ClientAddress): Handling {
+    return new this.RequestHandlerClass(request, clientAddress, this).run();
+  }
+
+  /** The connection is done with. */
+  shutdownRequest(request: StreamSocket): void {
+    this.closeRequest(request);
+  }
+
+  /** Closes the connection when its output has gone. */
+  closeRequest(request: StreamSocket): void {
+    request.linger();
+  }
+
+  /** Runs in every turn of the loop, and at least every poll interval. What it throws ends it. */
+  serviceActions(): void {}
+
+  /** `handleRequest()` had no client in time. */
+  handleTimeout(): void {}
+
+  /** A handler failed: tells on standard error. The server goes on. */
+  handleError(_request: StreamSocket, clientAddress: ClientAddress, error: unknown): void {
+    const line = '-'.repeat(40);
+    const client = clientAddress === '' ? 'a unix socket' : formatAddress(clientAddress);
+    process.stderr.write(
+      `${line}\nException occurred during processing of request from ${client}\n` +
+        `${formatException(error)}\n${line}\n`,
+    );
+  }
+
+  /** A fault that belongs to no connection. */
+  protected logError(error: unknown): void {
+    process.stderr.write(`ryegate: ${formatException(error)}\n`);
+  }
+
+  #report(request: StreamSocket, error: unknown): void {
+    try {
+      this.handleError(request, request.clientAddress, error);
+    } catch (failure) {
+      this.logError(failure);
+    }
+  }
+
+  // The end.
+
+  /**
+   * Closes the listener at once, lets the handlers that are at work finish for up to
+   * `closeTimeout` seconds (unless `blockOnClose` is off), and gives everything back. Ends a serving
+   * first. Resolves when all is closed; calling it again gives the same promise.
+   */
+  serverClose(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    if (this.#serving) await this.shutdown();
+    this.closeListener();
+    const { closeTimeout, blockOnClose } = this.constructor as typeof BaseServer;
+    const { sockets } = this.reactor;
+    if (blockOnClose) for (const socket of sockets) socket.protocol?.serverClosing();
+    if (blockOnClose && sockets.size > 0) {
+      const deadline = setTimeout(() => {
+        for (const socket of sockets) socket.abort();
+        this.reactor.waker.wake();
+      }, closeTimeout * 1000);
+      this.reactor.waker.wake();
+      const done = (): boolean => sockets.size === 0;
+      await this.reactor.run({ pollInterval: Infinity, actions: null, done });
+      clearTimeout(deadline);
+    }
+    this.reactor.close();
+  }
+
+  /** `await using server = ...`: shuts down and closes. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.serverClose();
+  }
+}
+
+/** The error for a promise that could never settle. */
+export function asyncUnderSync(what: string): RyegateError {
+  return new RyegateError(
+    'ERR_RYEGATE_ASYNC',
+    `${what} returned a promise under serveForeverSync(), where no promise can settle: ` +
+      'use serveForever(), or make it synchronous',
+  );
+}
+
+function checkPollInterval(pollInterval: number): void {
+  if (typeof pollInterval === 'number' && pollInterval > 0) return;
+  throw new RyegateError(
+    'ERR_RYEGATE_POLL_INTERVAL',
+    `invalid poll interval ${String(pollInterval)}: expected seconds, more than 0`,
+  );
+}

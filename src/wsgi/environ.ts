@@ -1,0 +1,136 @@
+import type { HTTPRequest } from '../http/request.ts';
+import type { ClientAddress } from '../reactor/streamsocket.ts';
+import type { Environ, ErrorStream } from './types.ts';
+
+/** What the environs of one server have in common. */
+export interface BaseEnviron {
+  SERVER_NAME: string;
+  SERVER_PORT: string;
+  SERVER_SOFTWARE: string;
+  [key: string]: unknown;
+}
+
+const VERSION: readonly [1, 0] = Object.freeze([1, 0]) as readonly [1, 0];
+
+/** Leads from an environ to its request, for what is made when it is first asked for. */
+const REQUEST = Symbol('ryegate.request');
+
+/**
+ * An own property as any other, so that it is listed and survives a spread, but made on demand: an
+ * AbortController costs as much as a third of a whole request, and few applications look at it.
+ */
+const LAZY_SIGNAL: PropertyDescriptor & ThisType<Environ & { [REQUEST]: HTTPRequest }> = {
+  configurable: true,
+  enumerable: true,
+  get() {
+    return this[REQUEST].signal;
+  },
+  set(value: unknown) {
+    Object.defineProperty(this, 'ryegate.signal', {
+      value,
+      configurable: true,
+      enumerable: true,
+      writable: true,
+    });
+  },
+};
+
+/** `HTTP_*` by field name, so that the same few are not made again for every request. */
+const variables = new Map<string, string>();
+const MOST_VARIABLES = 1024;
+
+function variableOf(name: string): string {
+  let variable = variables.get(name);
+  if (variable === undefined) {
+    variable = `HTTP_${name.toUpperCase().replaceAll('-', '_')}`;
+    if (variables.size < MOST_VARIABLES) variables.set(name, variable);
+  }
+  return variable;
+}
+
+/**
+ * The environment of a request (PEP 3333; RFC 3875 section 4.1). Repeated fields are joined by
+ * ", ", cookies by "; ".
+ */
+export function makeEnviron(
+  request: HTTPRequest,
+  base: BaseEnviron,
+  clientAddress: ClientAddress,
+  errors: ErrorStream,
+): Environ {
+  const { target } = request;
+  const origin = target.charCodeAt(0) === SLASH ? target : originOf(request);
+  const question = origin.indexOf('?');
+  const unix = typeof clientAddress === 'string';
+  const environ = {
+    REQUEST_METHOD: request.method,
+    SCRIPT_NAME: '',
+    PATH_INFO: decodePath(question < 0 ? origin : origin.substring(0, question)),
+    QUERY_STRING: question < 0 ? '' : origin.substring(question + 1),
+    REQUEST_URI: target,
+    SERVER_NAME: base.SERVER_NAME,
+    SERVER_PORT: base.SERVER_PORT,
+    SERVER_PROTOCOL: request.minor === 1 ? 'HTTP/1.1' : 'HTTP/1.0',
+    SERVER_SOFTWARE: base.SERVER_SOFTWARE,
+    GATEWAY_INTERFACE: 'CGI/1.1',
+    REMOTE_ADDR: unix ? '' : clientAddress[0],
+    REMOTE_PORT: unix ? '' : String(clientAddress[1]),
+    'wsgi.version': VERSION,
+    'wsgi.url_scheme': 'http',
+    'wsgi.input': request.body,
+    'wsgi.errors': errors,
+    'wsgi.multithread': false,
+    'wsgi.multiprocess': false,
+    'wsgi.run_once': false,
+    'wsgi.input_terminated': true,
+    [REQUEST]: request,
+  } as unknown as Environ;
+  Object.defineProperty(environ, 'ryegate.signal', LAZY_SIGNAL);
+  addFields(environ, request.fields);
+  return environ;
+}
+
+function addFields(environ: Environ, fields: readonly string[]): void {
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] as string;
+    const value = fields[i + 1] as string;
+    if (name === 'content-type') environ.CONTENT_TYPE = value;
+    else if (name === 'content-length') environ.CONTENT_LENGTH = value;
+    else {
+      const variable = variableOf(name) as `HTTP_${string}`;
+      const before = environ[variable];
+      if (before === undefined) environ[variable] = value;
+      else environ[variable] = before + (name === 'cookie' ? '; ' : ', ') + value;
+    }
+  }
+}
+
+const SLASH = 0x2f;
+
+/**
+ * The path and query of a target in another form (RFC 9112 section 3.2). One in absolute form also
+ * says which host is meant, whatever Host says; `*` and CONNECT's authority have no path.
+ */
+function originOf(request: HTTPRequest): string {
+  const absolute = /^https?:\/\/([^/?]*)(.*)$/i.exec(request.target);
+  if (absolute === null) return '';
+  const [, authority = '', rest = ''] = absolute;
+  const host = request.fields.indexOf('host');
+  if (host < 0) request.fields.push('host', authority);
+  else request.fields[host + 1] = authority;
+  return rest.startsWith('/') ? rest : `/${rest}`;
+}
+
+/**
+ * Percent-decoded to one character per byte. Leading slashes become one: a path of `//host` would
+ * be taken for another site by whoever redirects to it (CPython gh-87389).
+ */
+function decodePath(path: string): string {
+  let decoded = path;
+  if (path.includes('%')) {
+    decoded = path.replace(/%([0-9A-Fa-f]{2})/g, (_, digits: string) =>
+      String.fromCharCode(Number.parseInt(digits, 16)),
+    );
+  }
+  return decoded.charCodeAt(1) === SLASH ? decoded.replace(/^\/+/, '/') : decoded;
+}

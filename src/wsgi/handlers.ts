@@ -1,0 +1,261 @@
+import { RyegateError } from '../errors.ts';
+import { checkHeaders, checkStatus, type HeaderList } from '../http/headers.ts';
+import { HTTPError } from '../http/httperror.ts';
+import type { Producer, Response } from '../http/response.ts';
+import { reasonPhrase } from '../http/status.ts';
+import { formatException } from '../socketserver/formatexception.ts';
+import { byteLength, checkChunk, describe } from './chunk.ts';
+import { type ResultReader, readResult } from './result.ts';
+import type {
+  Application,
+  ApplicationResult,
+  Chunk,
+  Environ,
+  ErrorStream,
+  InputReader,
+  StartResponse,
+  WriteFunction,
+} from './types.ts';
+
+const ERROR_HEADERS: HeaderList = [['Content-Type', 'text/plain; charset=utf-8']];
+
+/**
+ * `wsgiref.handlers.BaseHandler`: runs one application for one request.
+ *
+ * For the caller: `run()`. To be overridden: `getStdin()`, `getStderr()`, `addCGIVars()`,
+ * `setupEnviron()`, `logException()`, `errorOutput()`, `close()`, and the error settings.
+ */
+export abstract class BaseHandler implements Producer {
+  wsgiMultithread = true;
+  wsgiMultiprocess = true;
+  wsgiRunOnce = false;
+  /** What is answered for an exception of the application, when nothing has been sent yet. */
+  errorStatus = '500 Internal Server Error';
+  errorHeaders: HeaderList = ERROR_HEADERS;
+  errorBody = 'A server error occurred. Please contact the administrator.\n';
+  environ: Environ | null = null;
+  /** What `startResponse` was given last. */
+  status: string | null = null;
+  headers: HeaderList | null = null;
+  readonly #response: Response;
+  #result: ResultReader | null = null;
+  #closed = false;
+
+  constructor(response: Response) {
+    this.#response = response;
+    response.producer = this;
+  }
+
+  get response(): Response {
+    return this.#response;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  protected abstract getStdin(): InputReader;
+  protected abstract getStderr(): ErrorStream;
+  /** Puts what describes the request into `environ`. */
+  protected abstract addCGIVars(): void;
+
+  /** Runs `application` and answers with its result. Never throws; ends with `close()`. */
+  run(application: Application): void {
+    try {
+      this.setupEnviron();
+      const result = application(this.environ as Environ, this.startResponse);
+      if (isPromise(result)) this.#await(result);
+      else this.finishResponse(result);
+    } catch (error) {
+      this.handleError(error);
+    }
+  }
+
+  #await(promise: Promise<ApplicationResult>): void {
+    promise.then(
+      (result) => this.#settled(result),
+      (error) => this.handleError(error),
+    );
+    this.awaiting();
+  }
+
+  /** Called when the result, or a part of it, has to be waited for. May throw to refuse that. */
+  awaiting(): void {}
+
+  #settled(result: ApplicationResult): void {
+    if (this.#closed) {
+      // Answered without it, or the client has gone: it still has to be closed.
+      readResult(result, this)?.close();
+      return;
+    }
+    try {
+      this.finishResponse(result);
+    } catch (error) {
+      this.handleError(error);
+    }
+  }
+
+  /** Makes the environ. */
+  setupEnviron(): void {
+    this.addCGIVars();
+    const environ = this.environ as Environ;
+    environ['wsgi.input'] = this.getStdin();
+    environ['wsgi.errors'] = this.getStderr();
+    environ['wsgi.multithread'] = this.wsgiMultithread;
+    environ['wsgi.multiprocess'] = this.wsgiMultiprocess;
+    environ['wsgi.run_once'] = this.wsgiRunOnce;
+  }
+
+  /** PEP 3333's `start_response()`. A later call needs `error`, as exc_info does there. */
+  readonly startResponse: StartResponse = (status, headers, error) => {
+    if (error !== undefined && error !== null) {
+      if (this.#response.headSent) throw error;
+    } else if (this.status !== null) {
+      throw new RyegateError(
+        'ERR_RYEGATE_HEADERS_SET',
+        'startResponse() was called twice: a second call has to pass the error it is made for',
+      );
+    }
+    checkStatus(status);
+    checkHeaders(headers);
+    this.status = status;
+    this.headers = headers;
+    return this.#writeFunction;
+  };
+
+  get #writeFunction(): WriteFunction {
+    return (chunk) => this.write(checkChunk(chunk));
+  }
+
+  /** Sends the result, as far as the client takes it now; the rest follows when it has. */
+  protected finishResponse(result: ApplicationResult): void {
+    if (typeof result === 'string' || result instanceof Uint8Array) {
+      this.#finishWith(result);
+      return;
+    }
+    this.#result = readResult(result, this);
+    if (this.#result === null) throw resultError(result);
+    if (Array.isArray(result) && result.length === 1) this.#finishWith(checkChunk(result[0]));
+    else this.#result.pump();
+  }
+
+  /** The whole body in one chunk, so that its length is known. */
+  #finishWith(chunk: Chunk): void {
+    if (!this.#response.headSent) this.sendHeaders(byteLength(chunk));
+    this.#response.write(chunk);
+    this.finishContent();
+  }
+
+  /** Sends a chunk, after the head if that has not been sent. Empty chunks send nothing. */
+  write(chunk: Chunk): void {
+    if (chunk.length === 0 || this.#closed) return;
+    if (!this.#response.headSent) this.sendHeaders(-1);
+    this.#response.write(chunk);
+  }
+
+  /** Sends the head; `length` is the body's in bytes, -1 if not known. */
+  protected sendHeaders(length: number): void {
+    if (this.status === null) {
+      throw new RyegateError(
+        'ERR_RYEGATE_NO_START_RESPONSE',
+        'the application returned a result without a call of startResponse(status, headers)',
+      );
+    }
+    this.#response.start(this.status, this.headers as HeaderList, length);
+  }
+
+  /** The result is complete. */
+  finishContent(): void {
+    if (this.#closed) return;
+    if (!this.#response.headSent) this.sendHeaders(0);
+    this.#response.end();
+    this.close();
+  }
+
+  /** Whether the result should pause: the client does not keep up. */
+  get congested(): boolean {
+    return this.#response.congested;
+  }
+
+  /** Whether nothing more of the result would be sent: it need not be read further. */
+  get satisfied(): boolean {
+    return this.#response.satisfied;
+  }
+
+  drained(): void {
+    this.#result?.pump();
+  }
+
+  clientGone(): void {
+    this.close();
+  }
+
+  /** Logs `error`, and answers with an error page or breaks the connection off. */
+  handleError(error: unknown): void {
+    if (this.#closed) return;
+    this.logException(error);
+    this.#closeResult();
+    try {
+      if (this.#response.headSent) this.#response.abort(toError(error));
+      else this.errorOutput(error);
+    } catch (failure) {
+      this.logException(failure);
+      this.#response.abort(toError(failure));
+    }
+    this.close();
+  }
+
+  /** Sends the error page: the status of a request that was refused, else 500. */
+  protected errorOutput(error: unknown): void {
+    let status = this.errorStatus;
+    let body = this.errorBody;
+    if (error instanceof HTTPError) {
+      status = `${error.status} ${reasonPhrase(error.status)}`;
+      body = `${error.message}\n`;
+    }
+    this.#response.start(status, this.errorHeaders, byteLength(body));
+    this.#response.write(body);
+    this.#response.end();
+  }
+
+  /** Writes to `wsgi.errors`. Never throws. */
+  logException(error: unknown): void {
+    const { code } = (error ?? {}) as { code?: unknown };
+    // A client that goes away is no fault of anybody here.
+    if (code === 'ERR_RYEGATE_CLIENT_GONE') return;
+    try {
+      this.getStderr().write(`${formatException(error)}\n`);
+    } catch {
+      // With the log gone there is nowhere left to tell.
+    }
+  }
+
+  /** The request is done with, in whatever way; called once. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#closeResult();
+  }
+
+  #closeResult(): void {
+    const result = this.#result;
+    this.#result = null;
+    result?.close();
+  }
+}
+
+function isPromise(value: unknown): value is Promise<ApplicationResult> {
+  return typeof (value as Promise<unknown> | null)?.then === 'function';
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+function resultError(result: unknown): RyegateError {
+  return new RyegateError(
+    'ERR_RYEGATE_RESULT',
+    `the application returned ${describe(result)}: expected a string, a Uint8Array (Buffer), or ` +
+      'an iterable or async iterable of these',
+  );
+}

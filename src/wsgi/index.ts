@@ -1,0 +1,24 @@
+export { type HeaderList, Headers } from '../http/headers.ts';
+export { demoApp } from './demoapp.ts';
+export { StringErrorStream, WritableErrorStream } from './errorstream.ts';
+export { BaseHandler } from './handlers.ts';
+export { type OutputFile, SimpleHandler } from './simplehandler.ts';
+export {
+  type MakeServerOptions,
+  makeServer,
+  ServerHandler,
+  WSGIRequestHandler,
+  WSGIServer,
+} from './simpleserver.ts';
+export type {
+  Application,
+  ApplicationResult,
+  Chunk,
+  Closable,
+  Environ,
+  ErrorStream,
+  InputReader,
+  StartResponse,
+  WriteFunction,
+} from './types.ts';
+export * as util from './util.ts';

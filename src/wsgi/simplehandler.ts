@@ -1,0 +1,70 @@
+import { type ByteSink, Response, type ResponseOwner } from '../http/response.ts';
+import { VERSION } from '../version.ts';
+import { BaseHandler } from './handlers.ts';
+import type { Environ, ErrorStream, InputReader } from './types.ts';
+
+/** What a response may be written to: a `node:stream`, a socket, a buffer of one's own. */
+export interface OutputFile {
+  write(bytes: Uint8Array): unknown;
+}
+
+/**
+ * `wsgiref.handlers.SimpleHandler`: a handler over given files. `stdout` is a file that takes the
+ * whole response, head included, or the `Response` of a request that a server has read.
+ */
+export class SimpleHandler extends BaseHandler {
+  readonly stdin: InputReader;
+  readonly stderr: ErrorStream;
+  readonly baseEnv: Environ;
+
+  constructor(
+    stdin: InputReader,
+    stdout: OutputFile | Response,
+    stderr: ErrorStream,
+    environ: Environ,
+    multithread: boolean = true,
+    multiprocess: boolean = false,
+  ) {
+    super(stdout instanceof Response ? stdout : responseTo(stdout, environ));
+    this.stdin = stdin;
+    this.stderr = stderr;
+    this.baseEnv = environ;
+    this.wsgiMultithread = multithread;
+    this.wsgiMultiprocess = multiprocess;
+  }
+
+  protected override getStdin(): InputReader {
+    return this.stdin;
+  }
+
+  protected override getStderr(): ErrorStream {
+    return this.stderr;
+  }
+
+  protected override addCGIVars(): void {
+    this.environ = this.baseEnv;
+  }
+}
+
+/** The response to the request that `environ` describes, for a connection that then ends. */
+function responseTo(stdout: OutputFile, environ: Environ): Response {
+  const sink: ByteSink = {
+    congested: false,
+    write: (bytes) => stdout.write(bytes),
+    writeLatin1: (text) => stdout.write(Buffer.from(text, 'latin1')),
+  };
+  const owner: ResponseOwner = {
+    responseEnded() {},
+    responseBroken() {},
+    responseFault: (error) => environ['wsgi.errors'].write(`${error.message}\n`),
+  };
+  const context = {
+    method: environ.REQUEST_METHOD,
+    minor: environ.SERVER_PROTOCOL === 'HTTP/1.1' ? 1 : 0,
+    keepAlive: false,
+  } as const;
+  return new Response(sink, context, owner, {
+    serverSoftware: environ.SERVER_SOFTWARE ?? `ryegate/${VERSION}`,
+    keepAliveTimeout: 0,
+  });
+}

@@ -1,0 +1,131 @@
+import { RyegateError } from '../errors.ts';
+import type { Response } from '../http/response.ts';
+import { BaseHTTPRequestHandler, HTTPServer, type HTTPServerOptions } from '../httpserver/index.ts';
+import { asyncUnderSync } from '../socketserver/baseserver.ts';
+import type { RequestHandlerClass } from '../socketserver/index.ts';
+import { type BaseEnviron, makeEnviron } from './environ.ts';
+import { WritableErrorStream } from './errorstream.ts';
+import { SimpleHandler } from './simplehandler.ts';
+import type { Application, Environ, ErrorStream } from './types.ts';
+
+/** `wsgiref.simple_server.WSGIServer`: an HTTP server that runs a WSGI application. */
+export class WSGIServer extends HTTPServer {
+  #application: Application | null = null;
+  #baseEnviron: BaseEnviron | null = null;
+
+  /** What every environ of this server begins with; made when first asked for. */
+  get baseEnviron(): BaseEnviron {
+    this.#baseEnviron ??= this.setupEnviron();
+    return this.#baseEnviron;
+  }
+
+  /** Makes the base environ. A subclass may add keys; they reach every application. */
+  setupEnviron(): BaseEnviron {
+    return {
+      SERVER_NAME: this.serverName,
+      SERVER_PORT: String(this.serverPort),
+      SERVER_SOFTWARE: this.httpSettings.serverSoftware,
+    };
+  }
+
+  /** The application. Throws `ERR_RYEGATE_APPLICATION` when there is none. */
+  getApp(): Application {
+    if (this.#application !== null) return this.#application;
+    throw new RyegateError(
+      'ERR_RYEGATE_APPLICATION',
+      'the server has no application: call setApp(application) before it serves',
+    );
+  }
+
+  /** Throws `ERR_RYEGATE_APPLICATION` for what is no function. */
+  setApp(application: Application): void {
+    if (typeof application !== 'function') {
+      throw new RyegateError(
+        'ERR_RYEGATE_APPLICATION',
+        `the application is of type ${typeof application}: expected a function of ` +
+          '(environ, startResponse)',
+      );
+    }
+    this.#application = application;
+  }
+}
+
+const standardError: ErrorStream = new WritableErrorStream(process.stderr);
+
+/** `wsgiref.simple_server.WSGIRequestHandler`: has the requests answered by the application. */
+export class WSGIRequestHandler extends BaseHTTPRequestHandler {
+  declare readonly server: WSGIServer;
+
+  /** The environ of the request. */
+  getEnviron(): Environ {
+    const { httpRequest, server, clientAddress } = this;
+    return makeEnviron(httpRequest, server.baseEnviron, clientAddress, this.getStderr());
+  }
+
+  /** `wsgi.errors`: standard error. */
+  getStderr(): ErrorStream {
+    return standardError;
+  }
+
+  override fault(error: Error): void {
+    const { code } = error as { code?: unknown };
+    if (code !== 'ERR_RYEGATE_CLIENT_GONE') this.getStderr().write(`${error.message}\n`);
+  }
+
+  override handleOneRequest(): void {
+    const { response } = this.httpRequest;
+    new ServerHandler(this, response, this.getEnviron()).run(this.server.getApp());
+  }
+}
+
+/** `wsgiref.simple_server.ServerHandler`: one request of a server's; logs it when it is done. */
+export class ServerHandler extends SimpleHandler {
+  readonly requestHandler: WSGIRequestHandler;
+
+  constructor(requestHandler: WSGIRequestHandler, response: Response, environ: Environ) {
+    super(environ['wsgi.input'], response, requestHandler.getStderr(), environ, false, false);
+    this.requestHandler = requestHandler;
+  }
+
+  override awaiting(): void {
+    if (this.requestHandler.request.blocking) throw asyncUnderSync('the application');
+  }
+
+  override close(): void {
+    if (this.closed) return;
+    super.close();
+    const { status, bytesSent } = this.response;
+    this.requestHandler.logRequest(status === 0 ? '-' : status, bytesSent);
+  }
+}
+
+/** Settings of `makeServer()`. */
+export interface MakeServerOptions extends HTTPServerOptions {
+  serverClass?: typeof WSGIServer;
+  handlerClass?: RequestHandlerClass;
+}
+
+/**
+ * A server for `application`, listening but not serving yet: `wsgiref.simple_server.make_server`.
+ *
+ * @param host an IP address, `localhost`, or '' for all interfaces; nothing is looked up in DNS
+ * @param port 0 lets the system choose: the real one is in `serverAddress`
+ * @throws RyegateError `ERR_RYEGATE_ADDRESS`, `ERR_RYEGATE_APPLICATION`, `ERR_RYEGATE_LIMIT`,
+ *   `ERR_RYEGATE_SELECTOR`; SystemCallError `ERR_RYEGATE_SYSTEM` when the address is refused
+ */
+export function makeServer(
+  host: string,
+  port: number,
+  application: Application,
+  options: MakeServerOptions = {},
+): WSGIServer {
+  const { serverClass = WSGIServer, handlerClass = WSGIRequestHandler, ...settings } = options;
+  const server = new serverClass([host, port], handlerClass, settings);
+  try {
+    server.setApp(application);
+  } catch (error) {
+    server.serverClose();
+    throw error;
+  }
+  return server;
+}

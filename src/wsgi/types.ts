@@ -1,0 +1,91 @@
+import type { HeaderList } from '../http/headers.ts';
+
+export type { HeaderList } from '../http/headers.ts';
+
+/** A piece of a response body: bytes, or a string that is sent as UTF-8. */
+export type Chunk = Uint8Array | string;
+
+/** What `wsgi.input` offers (PEP 3333, "Input and Error Streams", with promises). */
+export interface InputReader extends AsyncIterable<Uint8Array> {
+  /** Exactly `size` bytes, fewer only at the end of the body; without a size all the rest. */
+  read(size?: number): Promise<Buffer>;
+  /** Up to and including the next newline, at most `limit` bytes. */
+  readline(limit?: number): Promise<Buffer>;
+  /** All lines to the end, or whole lines until they hold `hint` bytes. */
+  readlines(hint?: number): Promise<Buffer[]>;
+}
+
+/** What `wsgi.errors` offers (PEP 3333, "Input and Error Streams"). */
+export interface ErrorStream {
+  write(text: string): void;
+  writelines(lines: Iterable<string>): void;
+  flush(): void;
+}
+
+/**
+ * The environment of one request (PEP 3333, "environ Variables"; CGI/1.1, RFC 3875 section 4.1).
+ * A plain object: keys can be listed, assigned and added. Strings that come from the request hold
+ * its bytes as Latin-1, one character per byte.
+ */
+export interface Environ {
+  REQUEST_METHOD: string;
+  /** The part of the path that led to the application; empty for the root. */
+  SCRIPT_NAME: string;
+  /** The rest of the path, percent-decoded. */
+  PATH_INFO: string;
+  /** What follows `?` in the request target, undecoded; empty without one. */
+  QUERY_STRING: string;
+  SERVER_NAME: string;
+  SERVER_PORT: string;
+  /** `HTTP/1.1` or `HTTP/1.0`: the version of the request. */
+  SERVER_PROTOCOL: string;
+  SERVER_SOFTWARE: string;
+  GATEWAY_INTERFACE: string;
+  REMOTE_ADDR: string;
+  REMOTE_PORT: string;
+  /** Never looked up in DNS. */
+  REMOTE_HOST?: string | undefined;
+  /** The request target as it was sent. */
+  REQUEST_URI: string;
+  CONTENT_TYPE?: string | undefined;
+  CONTENT_LENGTH?: string | undefined;
+  'wsgi.version': readonly [major: 1, minor: 0];
+  'wsgi.url_scheme': string;
+  'wsgi.input': InputReader;
+  'wsgi.errors': ErrorStream;
+  'wsgi.multithread': boolean;
+  'wsgi.multiprocess': boolean;
+  'wsgi.run_once': boolean;
+  /** `wsgi.input` ends at the end of the body, so that it may be read without CONTENT_LENGTH. */
+  'wsgi.input_terminated': boolean;
+  /** Fires when the client goes away before the response is complete. */
+  'ryegate.signal': AbortSignal;
+  [header: `HTTP_${string}`]: string | undefined;
+  [key: string]: unknown;
+}
+
+/** Sends a chunk of the body before those of the application's result (PEP 3333, "write()"). */
+export type WriteFunction = (chunk: Chunk) => void;
+
+/**
+ * Begins the response (PEP 3333, "The start_response() Callable"). `error` is what `exc_info` is
+ * there: given, it replaces a head that is not sent yet, and is thrown again once it is.
+ */
+export type StartResponse = (status: string, headers: HeaderList, error?: unknown) => WriteFunction;
+
+/** A result may have `close()`: it is called exactly once, whatever becomes of the response. */
+export interface Closable {
+  close?(): void | Promise<void>;
+}
+
+/** The body: one chunk, or an iterable of chunks. */
+export type ApplicationResult =
+  | Chunk
+  | (Iterable<Chunk> & Closable)
+  | (AsyncIterable<Chunk> & Closable);
+
+/** A WSGI application (PEP 3333); it may be async. */
+export type Application = (
+  environ: Environ,
+  startResponse: StartResponse,
+) => ApplicationResult | Promise<ApplicationResult>;

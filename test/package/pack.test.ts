@@ -1,0 +1,122 @@
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const root = resolve(import.meta.dirname, '../..');
+const { RYEGATE_NATIVE: _, ...env } = process.env;
+
+/** The package as a user gets it: packed, then installed into an empty project. */
+describe('the packed package', () => {
+  let folder: string;
+  let project: string;
+  let installed: string;
+  let packed: string[];
+  let server: ChildProcess | undefined;
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'ryegate-pack-'));
+    project = join(folder, 'project');
+    installed = join(project, 'node_modules', 'ryegate');
+    mkdirSync(project);
+    writeFileSync(join(project, 'package.json'), '{ "private": true, "type": "module" }');
+    const pack = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder];
+    const [tarball] = JSON.parse(execFileSync('npm', pack, { cwd: root, encoding: 'utf8', env }));
+    packed = tarball.files.map(({ path }: { path: string }) => path);
+    // The one dependency comes from this folder, so that no registry is needed.
+    const packages = [join(folder, tarball.filename), join(root, 'node_modules/node-addon-api')];
+    execFileSync(
+      'npm',
+      ['install', '--ignore-scripts', '--install-links', '--offline', ...packages],
+      { cwd: project, env, stdio: 'pipe' },
+    );
+  }, 120_000);
+
+  afterAll(() => {
+    server?.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('holds what every source compiles to, and nothing else in dist', () => {
+    const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => name.slice(0, -'.ts'.length));
+    const expected = sources.flatMap((name) => [`dist/${name}.js`, `dist/${name}.d.ts`]);
+    expect(packed.filter((name) => name.startsWith('dist/')).sort()).toEqual(expected.sort());
+  });
+
+  it('holds the native sources with both ways to build them', () => {
+    const sources = readdirSync(join(root, 'native')).map((name) => `native/${name}`);
+    expect(packed.filter((name) => name.startsWith('native/')).sort()).toEqual(sources.sort());
+    expect(packed).toEqual(expect.arrayContaining(['CMakeLists.txt', 'binding.gyp', 'LICENSE']));
+  });
+
+  it('holds no tests, no build folder and no tools', () => {
+    const room = /^(dist|native|docs|prebuilds)\//;
+    const single = /^(CMakeLists\.txt|LICENSE|README\.md|binding\.gyp|package\.json)$/;
+    expect(packed.filter((name) => !room.test(name) && !single.test(name))).toEqual([]);
+  });
+
+  it('has an exports map and a manifest that publint finds no fault with', async () => {
+    const { messages, pkg } = await publint({ pkgDir: installed, pack: false, strict: true });
+    expect(messages.map((message) => formatMessage(message, pkg))).toEqual([]);
+  });
+
+  it('gives its types to a strict TypeScript project', () => {
+    writeFileSync(
+      join(project, 'use.ts'),
+      `import { demoApp, makeServer } from 'ryegate';\n` +
+        `const server = makeServer('127.0.0.1', 0, demoApp);\n` +
+        `const served: Promise<void> = server.serveForever();\n` +
+        `// @ts-expect-error: an application is a function\n` +
+        `makeServer('127.0.0.1', 0, 'demoApp');\n` +
+        `export { served };\n`,
+    );
+    const types = join(root, 'node_modules', '@types');
+    const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023'];
+    const args = [...options, '--typeRoots', types, '--types', 'node', 'use.ts'];
+    const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+    const checked = spawnSync(process.execPath, [tsc, ...args], { cwd: project, encoding: 'utf8' });
+    expect(checked.stdout).toBe('');
+    expect(checked.status).toBe(0);
+  });
+
+  it('says how to build the addon, and serves once that is done', async () => {
+    const command = join(project, 'node_modules', '.bin', 'ryegate');
+    const args = ['--bind', '127.0.0.1:0'];
+    const unbuilt = spawnSync(command, args, { cwd: project, env, encoding: 'utf8' });
+    expect(unbuilt.status).not.toBe(0);
+    expect(unbuilt.stderr).toContain(join(installed, 'build', 'Release', 'ryegate.node'));
+
+    const [, advice = ''] = /`npx cmake-js ([^`]*)`/.exec(unbuilt.stderr) ?? [];
+    const cmakeJS = join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js');
+    const build = [cmakeJS, ...advice.split(' ')];
+    execFileSync(process.execPath, build, { cwd: installed, env, stdio: 'pipe' });
+
+    server = spawn(command, args, { cwd: project, env, stdio: ['ignore', 'inherit', 'pipe'] });
+    const exit = once(server, 'exit');
+    const url = await listening(server);
+    const response = await fetch(`${url}/x?y=1`);
+    expect(response.status).toBe(200);
+    expect(await response.text()).toContain('Hello world!');
+    server.kill('SIGTERM');
+    expect(await exit).toEqual([0, null]);
+  }, 120_000);
+});
+
+/** The address in the line that a server writes once it accepts. Its later lines are discarded. */
+function listening(server: ChildProcess): Promise<string> {
+  return new Promise((found, fail) => {
+    let text = '';
+    server.stderr?.on('data', (chunk) => {
+      text += chunk;
+      const address = /listening on (http:\S+)/.exec(text)?.[1];
+      if (address) found(address);
+    });
+    server.once('exit', () => fail(new Error(`the server ended before it listened: ${text}`)));
+  });
+}
