@@ -151,14 +151,14 @@ Value Attach(const CallbackInfo& info) {
   auto control = Int32ArrayArgument(info, 0, kControlWords);
   const int writer = WriterOf(info, 1);
   if (Refused(info)) return {};
-  ControlAttach(control.Data(), writer);
+  Environment::Of(info)->Attach(info.Env(), control, control.Data(), writer);
   return info.Env().Undefined();
 }
 
 Value Detach(const CallbackInfo& info) {
   auto control = Int32ArrayArgument(info, 0, kControlWords);
   if (Refused(info)) return {};
-  ControlDetach(control.Data());
+  Environment::Of(info)->Detach(info.Env(), control.Data());
   return info.Env().Undefined();
 }
 

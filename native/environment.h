@@ -4,16 +4,20 @@
 #include <napi.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <vector>
 
+#include "control.h"
+
 namespace ryegate {
 
-// The descriptors that an environment has opened and not yet closed. A worker thread can be
-// terminated at any moment; what it leaves open is closed here.
+// A worker thread can be terminated at any moment. What it leaves behind is taken care of here: the
+// descriptors that it has not closed, and the control blocks by which others would reach it.
 class Environment {
  public:
   ~Environment() {
+    for (const Attached& attached : attached_) ControlDetach(attached.control);
     for (size_t fd = 0; fd < open_.size(); ++fd) {
       if (open_[fd]) close(static_cast<int>(fd));
     }
@@ -38,8 +42,33 @@ class Environment {
     return close(fd) < 0 ? -errno : 0;
   }
 
+  // The array is kept alive for as long as it is attached.
+  void Attach(Napi::Env env, const Napi::Int32Array& array, int32_t* control, int writer) {
+    Detach(env, control);
+    Attached attached{control, nullptr};
+    if (napi_create_reference(env, array, 1, &attached.reference) != napi_ok) return;
+    attached_.push_back(attached);
+    ControlAttach(control, writer);
+  }
+
+  void Detach(Napi::Env env, int32_t* control) {
+    ControlDetach(control);
+    const auto found =
+        std::find_if(attached_.begin(), attached_.end(),
+                     [control](const Attached& attached) { return attached.control == control; });
+    if (found == attached_.end()) return;
+    napi_delete_reference(env, found->reference);
+    attached_.erase(found);
+  }
+
  private:
+  struct Attached {
+    int32_t* control;
+    napi_ref reference;
+  };
+
   std::vector<bool> open_;
+  std::vector<Attached> attached_;
 };
 
 }  // namespace ryegate

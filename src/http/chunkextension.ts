@@ -1,14 +1,4 @@
-import {
-  BACKSLASH,
-  CR,
-  DQUOTE,
-  EQUALS,
-  HTAB,
-  isFieldValue,
-  SEMICOLON,
-  SP,
-  TCHAR,
-} from './grammar.ts';
+import { BACKSLASH, CR, DQUOTE, EQUALS, isFieldValue, isOWS, SEMICOLON, TCHAR } from './grammar.ts';
 
 /**
  * The grammar of chunk extensions as a table of states by class of byte (RFC 9112 section 7.1.1):
@@ -27,8 +17,9 @@ const ESCAPED = 9;
 const LINE_END = 10;
 
 const CLASSES = 8;
+// A row per state in the order above; columns: SP or HTAB, `;`, `=`, `"`, `\`, other tchar, CR,
+// other text.
 const STATES = [
-  // WS             ;           =            "       \        tchar    CR        other text
   [REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED],
   [BEFORE_SEMICOLON, NAME_START, REFUSED, REFUSED, REFUSED, REFUSED, LINE_END, REFUSED],
   [BEFORE_SEMICOLON, NAME_START, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED],
@@ -42,12 +33,12 @@ const STATES = [
 ];
 const NEXT_STATE: Uint8Array = Uint8Array.from(STATES.flat());
 
-/** The class of bytes that no state takes: beyond the classes, looked up in the refusing row. */
+/** The class of bytes that no state takes: no column of the table. */
 const NO_CLASS = 255;
 const CLASS: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) => classOf(byte));
 
 function classOf(byte: number): number {
-  if (byte === SP || byte === HTAB) return 0;
+  if (isOWS(byte)) return 0;
   const special = [SEMICOLON, EQUALS, DQUOTE, BACKSLASH].indexOf(byte);
   if (special !== -1) return 1 + special;
   if (TCHAR[byte] === 1) return 5;

@@ -109,9 +109,15 @@ export class Response {
    * Sends the head. `length` is the size of the body in bytes, -1 when it is not known; a
    * Content-Length among `headers` counts for more.
    *
-   * @throws RyegateError `ERR_RYEGATE_CONTENT_LENGTH`, with nothing sent
+   * @throws RyegateError `ERR_RYEGATE_CONTENT_LENGTH`, with nothing sent; `ERR_RYEGATE_HEAD_SENT`
    */
   start(status: string, headers: HeaderList, length: number): void {
+    if (this.headSent) {
+      throw new RyegateError(
+        'ERR_RYEGATE_HEAD_SENT',
+        'the head of the response has been sent already: decide for one response before that',
+      );
+    }
     const code = parseDecimal(status, 3);
     const given = this.#scan(code, headers);
     this.#declared = given.length;
@@ -189,9 +195,17 @@ export class Response {
   /**
    * Sends a piece of the body. What goes beyond the declared length is cut: the client would take
    * it for the next response.
+   *
+   * @throws RyegateError `ERR_RYEGATE_HEAD_NOT_SENT`
    */
   write(chunk: Chunk): void {
     if (this.#ended) return;
+    if (!this.headSent) {
+      throw new RyegateError(
+        'ERR_RYEGATE_HEAD_NOT_SENT',
+        'the body of the response cannot precede its head: send that first',
+      );
+    }
     const size = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length;
     if (size === 0) return;
     if (this.#framing === 'length' && this.bytesSent + size > this.#declared) {

@@ -6,7 +6,10 @@ const REQUESTED = 2;
 const SERVING = 3;
 const WORDS = 4;
 
-/** How often a wait for another thread's server looks for itself, in milliseconds. */
+/**
+ * How often a wait for another thread's server looks for itself, in milliseconds: a worker that is
+ * terminated while it serves ends without a notification.
+ */
 const RECHECK = 1000;
 
 /** What a `ShutdownHandle` becomes when it is posted to another thread. */
@@ -59,8 +62,14 @@ export class ShutdownHandle implements PostedShutdownHandle {
   /** As `shutdown()`, blocking this thread. False when `timeout` seconds passed first. */
   shutdownSync(timeout: number = Infinity): boolean {
     const words = this.#words;
-    if (!native.controlRequest(words)) return true;
-    return Atomics.wait(words, SERVING, 1, timeout * 1000) !== 'timed-out';
+    const deadline = performance.now() + timeout * 1000;
+    native.controlRequest(words);
+    while (Atomics.load(words, SERVING) === 1) {
+      const left = deadline - performance.now();
+      if (left <= 0) return false;
+      Atomics.wait(words, SERVING, 1, Math.min(left, RECHECK));
+    }
+    return true;
   }
 
   get #words(): Int32Array<SharedArrayBuffer> {

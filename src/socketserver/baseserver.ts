@@ -18,7 +18,7 @@ export interface ServeOptions {
 }
 
 /** Taking one connection, as `handleRequest()` does. */
-type OneRequest = { request: StreamSocket | null; done: boolean; timedOut: boolean };
+type OneRequest = { request: StreamSocket | null; ended: boolean; timedOut: boolean };
 
 /**
  * `socketserver.BaseServer`: accepts connections and gives each to an instance of
@@ -160,7 +160,7 @@ export abstract class BaseServer implements AsyncDisposable {
    */
   async handleRequest(): Promise<void> {
     this.#beginServing();
-    const one: OneRequest = { request: null, done: false, timedOut: false };
+    const one: OneRequest = { request: null, ended: false, timedOut: false };
     this.#one = one;
     const timer = this.#startTimeout(one);
     try {
@@ -168,7 +168,7 @@ export abstract class BaseServer implements AsyncDisposable {
       await this.reactor.run({
         pollInterval: Infinity,
         actions: null,
-        done: () => one.done || one.request?.closed === true || this.#control.requested,
+        done: () => this.#control.requested || isDone(one),
       });
     } finally {
       clearTimeout(timer);
@@ -187,7 +187,7 @@ export abstract class BaseServer implements AsyncDisposable {
     if (this.timeout === null) return undefined;
     return setTimeout(() => {
       if (one.request !== null) return;
-      one.timedOut = one.done = true;
+      one.timedOut = true;
       this.reactor.waker.wake();
     }, this.timeout * 1000);
   }
@@ -288,6 +288,7 @@ export abstract class BaseServer implements AsyncDisposable {
 
   /** The connection is done with. */
   shutdownRequest(request: StreamSocket): void {
+    if (this.#one?.request === request) this.#one.ended = true;
     this.closeRequest(request);
   }
 
@@ -360,6 +361,11 @@ export abstract class BaseServer implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.serverClose();
   }
+}
+
+/** What has been answered also has to be on its way. */
+function isDone({ request, ended, timedOut }: OneRequest): boolean {
+  return timedOut || request?.closed === true || (ended && request?.buffered === 0);
 }
 
 /** The error for a promise that could never settle. */

@@ -1,4 +1,5 @@
 import { lstatSync, unlinkSync } from 'node:fs';
+import { RyegateError } from '../errors.ts';
 import { native } from '../native.ts';
 import { Listener } from '../reactor/listener.ts';
 import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
@@ -146,7 +147,13 @@ export class TCPServer extends BaseServer {
 
   protected override accept(most: number): void {
     if (most === 0) this.#listener?.pause();
-    else this.#listener?.open(most);
+    else if (this.#listener !== null) this.#listener.open(most);
+    else {
+      throw new RyegateError(
+        'ERR_RYEGATE_NOT_LISTENING',
+        'the server does not listen: call serverBind() and serverActivate() before it serves',
+      );
+    }
   }
 
   protected override closeListener(): void {
