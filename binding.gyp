@@ -9,6 +9,8 @@
         'NAPI_VERSION=8',
         'NAPI_DISABLE_CPP_EXCEPTIONS',
         'NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS',
+        # In a worker that is being terminated nothing can be thrown any more: no reason to abort.
+        'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
       ],
       'variables': {
         # System headers: their warnings are not ours. -isystem wins over node-gyp's own -I.

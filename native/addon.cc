@@ -117,9 +117,10 @@ Value IsOpen(const CallbackInfo& info) {
 
 Value AddressOf(const CallbackInfo& info) {
   const int fd = IntArgument(info, 0);
+  const bool peer = BoolArgument(info, 1);
   if (Refused(info)) return {};
   Address address;
-  const int failure = GetAddress(fd, info[1].ToBoolean(), &address);
+  const int failure = GetAddress(fd, peer, &address);
   if (failure != 0) return Result(info, failure);
   const auto list = Napi::Array::New(info.Env(), 3);
   list.Set(0u, address.family);
@@ -165,7 +166,7 @@ Value Detach(const CallbackInfo& info) {
 Value Request(const CallbackInfo& info) {
   auto control = Int32ArrayArgument(info, 0, kControlWords);
   if (Refused(info)) return {};
-  return Napi::Boolean::New(info.Env(), ControlRequest(control.Data()));
+  return Napi::Number::New(info.Env(), ControlRequest(control.Data()));
 }
 
 template <Napi::Value (*function)(const CallbackInfo&)>
@@ -174,7 +175,9 @@ void Export(Napi::Object exports, const char* name) {
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
-  env.SetInstanceData(new Environment());
+  const auto environment = new Environment();
+  env.SetInstanceData(environment);
+  env.AddCleanupHook([environment] { environment->DetachAll(); });
   DefineClasses(env, exports);
   const std::vector<std::string> names = PollerNames();
   const auto backends = Napi::Array::New(env, names.size());
@@ -194,6 +197,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<FormatIPv6>(exports, "formatIPv6");
   Export<OnDescriptor<ShutdownWriting>>(exports, "shutdown");
   Export<OnDescriptor<GetSocketError>>(exports, "socketError");
+  Export<OnDescriptor<ResetOnClose>>(exports, "resetOnClose");
   Export<Close>(exports, "close");
   Export<IsOpen>(exports, "isOpen");
   Export<Pair<MakePipe>>(exports, "pipe");

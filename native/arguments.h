@@ -21,6 +21,13 @@ inline int IntArgument(const Napi::CallbackInfo& info, size_t index) {
   return -1;
 }
 
+// Nothing is coerced: that is refused in a worker that is being terminated.
+inline bool BoolArgument(const Napi::CallbackInfo& info, size_t index) {
+  if (info[index].IsBoolean()) return info[index].As<Napi::Boolean>().Value();
+  RefuseArgument(info, index, "a boolean");
+  return false;
+}
+
 inline std::string StringArgument(const Napi::CallbackInfo& info, size_t index) {
   if (info[index].IsString()) return info[index].As<Napi::String>().Utf8Value();
   RefuseArgument(info, index, "a string");

@@ -15,7 +15,8 @@ constexpr int kControlWords = 4;
 void ControlAttach(int32_t* control, int writer);
 // The owner has ended: when this returns, no thread uses the descriptor any more.
 void ControlDetach(int32_t* control);
-// Asks the owner to end and wakes it. False when it is not serving.
-bool ControlRequest(int32_t* control);
+// Asks the owner to end and wakes it. Returns the number of the serving that will end, which is the
+// serving word until then; 0 when it is not serving.
+int32_t ControlRequest(int32_t* control);
 
 }  // namespace ryegate

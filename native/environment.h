@@ -17,10 +17,18 @@ namespace ryegate {
 class Environment {
  public:
   ~Environment() {
-    for (const Attached& attached : attached_) ControlDetach(attached.control);
     for (size_t fd = 0; fd < open_.size(); ++fd) {
       if (open_[fd]) close(static_cast<int>(fd));
     }
+  }
+
+  // To be called before the environment's objects are finalized, for that closes its wakers.
+  void DetachAll() {
+    for (const Attached& attached : attached_) {
+      ControlDetach(attached.control);
+      napi_delete_reference(attached.env, attached.reference);
+    }
+    attached_.clear();
   }
 
   static Environment* Of(const Napi::CallbackInfo& info) {
@@ -45,7 +53,7 @@ class Environment {
   // The array is kept alive for as long as it is attached.
   void Attach(Napi::Env env, const Napi::Int32Array& array, int32_t* control, int writer) {
     Detach(env, control);
-    Attached attached{control, nullptr};
+    Attached attached{env, control, nullptr};
     if (napi_create_reference(env, array, 1, &attached.reference) != napi_ok) return;
     attached_.push_back(attached);
     ControlAttach(control, writer);
@@ -63,6 +71,7 @@ class Environment {
 
  private:
   struct Attached {
+    napi_env env;
     int32_t* control;
     napi_ref reference;
   };

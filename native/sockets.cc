@@ -59,6 +59,7 @@ int FillPath(const std::string& path, sockaddr_un* address) {
   const bool abstract = !path.empty() && path[0] == '\0';
   const size_t room = sizeof address->sun_path - (abstract ? 0 : 1);
   if (path.empty() || path.size() > room) return -ENAMETOOLONG;
+  if (!abstract && path.find('\0') != std::string::npos) return -EINVAL;
   address->sun_family = AF_UNIX;
   std::memcpy(address->sun_path, path.data(), path.size());
   return static_cast<int>(offsetof(sockaddr_un, sun_path) + path.size() + (abstract ? 0 : 1));
@@ -101,6 +102,7 @@ int SetOption(int fd, Option option, int value) {
 }
 
 int BindInet(int fd, int family, const std::string& host, int port) {
+  if (host.find('\0') != std::string::npos) return -EINVAL;
   const auto number = htons(static_cast<uint16_t>(port));
   if (family == AF_INET) {
     sockaddr_in address{};
@@ -188,6 +190,11 @@ int GetSocketError(int fd) {
   int error = 0;
   socklen_t size = sizeof error;
   return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? Failed() : -error;
+}
+
+int ResetOnClose(int fd) {
+  const linger at_once{1, 0};
+  return setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) < 0 ? Failed() : 0;
 }
 
 int MakePipe(int ends[2]) {

@@ -29,6 +29,8 @@ int ProbePath(const std::string& path);
 int AdoptListener(int fd);
 int GetAddress(int fd, bool peer, Address* address);
 int GetSocketError(int fd);
+// Closing resets the connection: the peer cannot take what it got for complete.
+int ResetOnClose(int fd);
 int MakePipe(int ends[2]);
 int MakeSocketPair(int ends[2]);
 

@@ -35,7 +35,10 @@ class PollerWrap : public Napi::ObjectWrap<PollerWrap> {
                        });
   }
 
-  explicit PollerWrap(const CallbackInfo& info) : Napi::ObjectWrap<PollerWrap>(info) { Open(info); }
+  explicit PollerWrap(const CallbackInfo& info) : Napi::ObjectWrap<PollerWrap>(info) {
+    // In a worker that is being terminated nothing would ever delete what could not be wrapped.
+    if (!IsEmpty()) Open(info);
+  }
 
   void Open(const CallbackInfo& info) {
     info.This().As<Napi::Object>().TypeTag(&kPollerTag);
@@ -124,6 +127,7 @@ class WakerWrap : public Napi::ObjectWrap<WakerWrap> {
   }
 
   explicit WakerWrap(const CallbackInfo& info) : Napi::ObjectWrap<WakerWrap>(info) {
+    if (IsEmpty()) return;
     info.This().As<Napi::Object>().TypeTag(&kWakerTag);
     const int failure = waker_.Open();
     if (failure != 0) ThrowSystemError(info.Env(), failure, "eventfd");
@@ -159,7 +163,7 @@ class LoopHookWrap : public Napi::ObjectWrap<LoopHookWrap> {
   }
 
   explicit LoopHookWrap(const CallbackInfo& info) : Napi::ObjectWrap<LoopHookWrap>(info) {
-    Open(info);
+    if (!IsEmpty()) Open(info);
   }
 
   void Open(const CallbackInfo& info) {
@@ -179,6 +183,8 @@ class LoopHookWrap : public Napi::ObjectWrap<LoopHookWrap> {
     if (hook_ == nullptr) return ThrowSystemError(info.Env(), failure, "uv_poll");
     Retain(info.This().As<Napi::Object>(), info[0]);
     if (poller_ != nullptr) poller_->set_hook(hook_);
+    // While libuv uses the poller neither may be collected.
+    Ref();
   }
 
  private:
@@ -195,6 +201,7 @@ class LoopHookWrap : public Napi::ObjectWrap<LoopHookWrap> {
     if (poller_ != nullptr) poller_->set_hook(nullptr);
     hook_->Close();
     hook_ = nullptr;
+    Unref();
   }
 
   // Not owned: an environment that ends closes its hooks before it finalizes its objects.

@@ -7,7 +7,9 @@ import { make, root, run } from './make.mjs';
 
 const vitest = [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run'];
 // Where native code runs most: threads, hooks, descriptors, batches.
-const nativeTests = ['test/selectors', 'test/reactor', 'test/threads', 'test/exchange'];
+const nativeTests = ['native', 'selectors', 'reactor', 'threads', 'exchange'].map(
+  (room) => `test/${room}`,
+);
 
 function test(args) {
   make('native', 'kqueue', 'ts');

@@ -43,6 +43,8 @@ export interface Native {
   /** `shutdown(fd, SHUT_WR)`. */
   shutdown(fd: number): number;
   close(fd: number): number;
+  /** Closing `fd` will reset its connection (`SO_LINGER`). */
+  resetOnClose(fd: number): number;
   /** `SO_ERROR`: 0 or a negative errno. */
   socketError(fd: number): number;
   /** Whether `fd` is open in this process (`fcntl(F_GETFD)`). */
@@ -56,8 +58,11 @@ export interface Native {
   controlAttach(control: Int32Array, waker: NativeWaker): void;
   /** Withdraws the waker; after it returns no other thread touches its fd. */
   controlDetach(control: Int32Array): void;
-  /** Sets the request word if the block's owner is serving, and wakes it. True when it was. */
-  controlRequest(control: Int32Array): boolean;
+  /**
+   * Sets the request word if the block's owner is serving, and wakes it. Returns the serving word,
+   * which changes when that serving ends; 0 when there is none.
+   */
+  controlRequest(control: Int32Array): number;
 
   readonly AF_INET: number;
   readonly AF_INET6: number;
@@ -132,8 +137,9 @@ export interface NativeSocketBatch {
 
 const require = createRequire(import.meta.url);
 
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+
 function candidates(): string[] {
-  const root = join(dirname(fileURLToPath(import.meta.url)), '..');
   const platform = `${process.platform}-${process.arch}`;
   // Each libc refuses to load the other's binary, so trying both needs no detection.
   return [
@@ -142,6 +148,11 @@ function candidates(): string[] {
     join(root, 'build', 'Release', 'ryegate.node'),
     join(root, 'build', 'Debug', 'ryegate.node'),
   ];
+}
+
+/** `text` as one word of a shell's command line. */
+function quoted(text: string): string {
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function load(): Native {
@@ -164,7 +175,8 @@ function load(): Native {
     `the native addon could not be loaded. Tried:\n${failures.join('\n')}\n` +
       (override
         ? 'RYEGATE_NATIVE names that path: correct it, or unset it to use the packaged addon.'
-        : "Build it with `npx cmake-js build` in the package's folder (needs CMake and a C++17 compiler)."),
+        : `Build it with \`npx cmake-js build -d ${quoted(root)}\` ` +
+          '(needs CMake and a C++17 compiler).'),
   );
 }
 

@@ -37,8 +37,8 @@ function announce(server: WSGIServer): void {
 
 /** The first signal lets requests finish, the second does not. */
 function closeOnSignals(servers: readonly WSGIServer[]): void {
+  let again = false;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    let again = false;
     process.on(signal, () => {
       if (again) process.exit(128 + constants.signals[signal]);
       again = true;

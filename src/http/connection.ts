@@ -51,7 +51,7 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
   /** The client has finished sending. */
   #eof = false;
   #consuming = false;
-  /** Requests that have come are gone on with in the next turn. */
+  /** Requests that have come are gone on with in a later turn. */
   #deferred = false;
 
   /** `lastRequest`: the first request is the only one. */
@@ -87,28 +87,43 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
     if (next === end) return;
     this.#residue = new Residue();
     this.#residue.append(bytes, next, end);
-    this.#holdBack();
+    this.#regulate();
   }
 
   #consumeResidue(residue: Residue): void {
     residue.start = this.#consume(residue.bytes, residue.start, residue.end);
     if (residue.length === 0) this.#residue = null;
-    this.#holdBack();
+    this.#regulate();
   }
 
-  /** Pauses when a client sends requests faster than they are answered. */
-  #holdBack(): void {
-    if (this.#residue === null || this.#residue.length < RESIDUE_LIMIT) return;
-    if (this.#state === 'responding' && this.#reader === null) this.socket.pause();
+  /** Pauses while a client sends requests faster than they are answered, or takes no answers. */
+  #regulate(): void {
+    // A body's pace is set by its reader.
+    if (this.#reader !== null || this.#state === 'over') return;
+    const waiting = this.#deferred || this.#state === 'responding';
+    if (waiting && this.#residue !== null && this.#residue.length >= RESIDUE_LIMIT) {
+      this.socket.pause();
+    } else {
+      this.socket.resume();
+    }
   }
 
+  /**
+   * Mostly the client has gone, and the application is told so; but it may be reading still, so
+   * what is answered all the same is sent.
+   */
   eofReceived(): void {
     this.#eof = true;
-    if (this.#state === 'responding' && this.#reader !== null) this.#breakBody(clientGone());
+    if (this.#state === 'responding') {
+      this.#request?.abandon();
+      if (this.#reader !== null) {
+        this.#breakBody(new HTTPError(400, 'ERR_RYEGATE_CLIENT_GONE', CLIENT_GONE));
+      }
+    }
     this.#endIfDone();
   }
 
-  /** Half closed, the client may still be reading: what it has asked for is answered first. */
+  /** What was asked for before the client finished sending is answered first. */
   #endIfDone(): void {
     if (!this.#eof || this.#deferred) return;
     if (this.#state !== 'responding' && this.#state !== 'refused') this.#over();
@@ -116,12 +131,16 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
 
   drained(): void {
     this.#request?.response?.producer?.drained();
+    if (this.#deferred) this.proceed();
   }
 
   deadlinePassed(): void {
     if (this.#state === 'head') {
       const message = `the head took longer than ${this.#settings.headTimeout} seconds to arrive`;
       this.#refuse(new HTTPError(408, 'ERR_RYEGATE_HEAD_TIMEOUT', message));
+    } else if (this.socket.buffered > 0) {
+      // Still taking its answers, however slowly.
+      this.#setIdleDeadline();
     } else {
       this.#over();
     }
@@ -163,6 +182,10 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
         if (this.#reader !== null) {
           at = this.#readBody(this.#reader, bytes, at, end);
         } else if (this.#state === 'responding') {
+          return at;
+        } else if (this.socket.congested) {
+          // The client takes no answers, so it gets no further ones until the drain.
+          this.#deferred = true;
           return at;
         } else if (most-- === 0) {
           this.#defer();
@@ -294,13 +317,16 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
     request.body.fail(new RyegateError('ERR_RYEGATE_BODY_GONE', BODY_GONE));
     // A client that was not told to continue may never send the body.
     if (this.#continueOwed || request.contentLength > this.#drainable) this.#over();
-    else this.#awaitMore();
+    else {
+      this.#setIdleDeadline();
+      this.socket.resume();
+    }
   }
 
   responseBroken(_response: Response, error: Error): void {
     this.#gateway.fault(error);
     this.#state = 'over';
-    this.socket.abort();
+    this.socket.reset(error);
   }
 
   responseFault(error: RyegateError): void {
@@ -311,10 +337,14 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
   #next(): void {
     this.#state = 'idle';
     this.#request = null;
-    this.#awaitMore();
+    this.#setIdleDeadline();
     if (this.#consuming) return;
-    if (this.#residue !== null) this.#defer();
-    else this.#endIfDone();
+    if (this.#residue !== null) {
+      this.#defer();
+      return;
+    }
+    this.socket.resume();
+    this.#endIfDone();
   }
 
   #defer(): void {
@@ -323,9 +353,8 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
     this.socket.defer(this);
   }
 
-  #awaitMore(): void {
+  #setIdleDeadline(): void {
     this.socket.setDeadline(this.socket.now + this.#settings.keepAliveTimeout * 1000);
-    this.socket.resume();
   }
 
   /** Goes on with requests that came before they could be answered. */
@@ -335,22 +364,22 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
     this.#endIfDone();
   }
 
-  /** No further request is served; what has been written still goes out. */
+  /**
+   * No further request is served; what has been written still goes out. Whatever the client sends
+   * meanwhile, were it an empty line, would reset the connection if it were closed unread, so that
+   * the client loses the end of its answer: RFC 9112 section 9.6.
+   */
   #over(): void {
     if (this.#state === 'over') return;
-    const unread = this.#reader !== null || this.#residue !== null || this.#state !== 'responding';
     this.#state = 'over';
-    if (unread) this.socket.linger();
-    else this.socket.end();
+    this.socket.linger();
   }
 }
 
 const BODY_GONE = 'the response is complete: the rest of the request body was discarded';
 
-function clientGone(cause: Error | null = null): RyegateError {
-  return new RyegateError(
-    'ERR_RYEGATE_CLIENT_GONE',
-    'the client went away before the request was complete',
-    cause === null ? {} : { cause },
-  );
+const CLIENT_GONE = 'the client went away before the request was complete';
+
+function clientGone(cause: Error | null): RyegateError {
+  return new RyegateError('ERR_RYEGATE_CLIENT_GONE', CLIENT_GONE, cause === null ? {} : { cause });
 }

@@ -17,7 +17,10 @@ export class HTTPRequest extends RequestHead {
     this.connection = connection;
   }
 
-  /** Fires when the client goes away before the response is complete. Made when first asked for. */
+  /**
+   * Fires when the client goes away, or finishes sending, before the response is complete. Made when
+   * first asked for.
+   */
   get signal(): AbortSignal {
     if (this.#aborter === null) {
       this.#aborter = new AbortController();

@@ -1,10 +1,14 @@
 import { RyegateError } from '../errors.ts';
 import { type NativeWaker, native } from '../native.ts';
 
-// The control block's words, as native/control.cc has them.
+// The control block's words, as native/control.cc has them. SERVING is odd while the server serves,
+// and never the same in two servings.
 const REQUESTED = 2;
 const SERVING = 3;
 const WORDS = 4;
+
+/** The blocks of this thread's servers. */
+const ours = new WeakSet<SharedArrayBuffer>();
 
 /**
  * How often a wait for another thread's server looks for itself, in milliseconds: a worker that is
@@ -43,15 +47,15 @@ export class ShutdownHandle implements PostedShutdownHandle {
 
   /** Whether the server is serving. */
   get serving(): boolean {
-    return Atomics.load(this.#words, SERVING) === 1;
+    return isServing(this.#words);
   }
 
   /** As the server's `shutdown()`: resolves when it has ended serving. */
   async shutdown(): Promise<void> {
     const words = this.#words;
-    native.controlRequest(words);
-    while (Atomics.load(words, SERVING) === 1) {
-      const { value } = Atomics.waitAsync(words, SERVING, 1, RECHECK);
+    const serving = native.controlRequest(words);
+    while (serving !== 0 && Atomics.load(words, SERVING) === serving) {
+      const { value } = Atomics.waitAsync(words, SERVING, serving, RECHECK);
       // A pending waitAsync does not keep Node's loop alive; a timer does.
       const alive = setInterval(() => {}, RECHECK);
       await value;
@@ -59,15 +63,19 @@ export class ShutdownHandle implements PostedShutdownHandle {
     }
   }
 
-  /** As `shutdown()`, blocking this thread. False when `timeout` seconds passed first. */
+  /**
+   * As `shutdown()`, blocking this thread. False when `timeout` seconds passed first. Throws
+   * `ERR_RYEGATE_DEADLOCK` on the thread that serves, which it would keep from ending.
+   */
   shutdownSync(timeout: number = Infinity): boolean {
     const words = this.#words;
+    if (ours.has(this.control) && isServing(words)) throw deadlock();
     const deadline = performance.now() + timeout * 1000;
-    native.controlRequest(words);
-    while (Atomics.load(words, SERVING) === 1) {
+    const serving = native.controlRequest(words);
+    while (serving !== 0 && Atomics.load(words, SERVING) === serving) {
       const left = deadline - performance.now();
       if (left <= 0) return false;
-      Atomics.wait(words, SERVING, 1, Math.min(left, RECHECK));
+      Atomics.wait(words, SERVING, serving, Math.min(left, RECHECK));
     }
     return true;
   }
@@ -88,6 +96,10 @@ export class Control implements ShutdownEvent {
   readonly handle: ShutdownHandle = new ShutdownHandle(new SharedArrayBuffer(4 * WORDS));
   readonly #words = new Int32Array(this.handle.control);
   #waiting: (() => void)[] = [];
+
+  constructor() {
+    ours.add(this.handle.control);
+  }
 
   /** Serving begins; requests made earlier are forgotten. */
   attach(waker: NativeWaker): void {
@@ -113,7 +125,7 @@ export class Control implements ShutdownEvent {
   }
 
   isSet(): boolean {
-    return Atomics.load(this.#words, SERVING) === 0;
+    return !isServing(this.#words);
   }
 
   wait(): Promise<void> {
@@ -122,4 +134,16 @@ export class Control implements ShutdownEvent {
       this.#waiting.push(resolve);
     });
   }
+}
+
+function isServing(words: Int32Array): boolean {
+  return (Atomics.load(words, SERVING) & 1) === 1;
+}
+
+function deadlock(): RyegateError {
+  return new RyegateError(
+    'ERR_RYEGATE_DEADLOCK',
+    'shutdownSync() was called on the thread that serves, which cannot end while it waits: ' +
+      'call shutdown() there',
+  );
 }

@@ -11,9 +11,8 @@ export class Discard implements Protocol {
 
   dataReceived(): void {}
 
-  eofReceived(): void {
-    this.#socket.abort();
-  }
+  /** The socket closes by itself, once its output has gone. */
+  eofReceived(): void {}
 
   drained(): void {}
 

@@ -8,8 +8,11 @@ import type { Channel } from './protocol.ts';
 export interface Harvester {
   /** Changes what is watched of `channel`; 0 events is nothing. */
   watch(channel: Channel, before: number, after: number): void;
-  /** Blocks for up to `timeout` seconds (null: without limit) and tells the ready channels. */
-  wait(timeout: number | null): void;
+  /**
+   * Blocks for up to `timeout` seconds and tells the ready channels. False when there were none,
+   * which a signal may bring about early.
+   */
+  wait(timeout: number): boolean;
   /** Tells the channels of the turn that the loop hook has begun with this count. */
   harvest(count: number): void;
   /** Runs turns from Node's loop. */
@@ -44,8 +47,10 @@ class NativeHarvester implements Harvester {
     register(this.#selector, channel, before, after);
   }
 
-  wait(timeout: number | null): void {
-    this.harvest(this.#selector.poller.wait(toMilliseconds(timeout)));
+  wait(timeout: number): boolean {
+    const count = this.#selector.poller.wait(toMilliseconds(limited(timeout)));
+    this.harvest(count);
+    return count !== 0;
   }
 
   harvest(count: number): void {
@@ -91,11 +96,13 @@ class ForeignHarvester implements Harvester {
     else this.#shadow?.modify(channel.fd, after);
   }
 
-  wait(timeout: number | null): void {
-    for (const [key, events] of this.#selector.select(timeout)) {
+  wait(timeout: number): boolean {
+    const ready = this.#selector.select(limited(timeout));
+    for (const [key, events] of ready) {
       // A selector of the caller's may watch descriptors of the caller's too.
       if (isChannel(key.data)) key.data.ready(events);
     }
+    return ready.length > 0;
   }
 
   harvest(): void {
@@ -110,6 +117,11 @@ class ForeignHarvester implements Harvester {
     this.#shadow?.close();
     if (this.#owned) this.#selector.close();
   }
+}
+
+/** A selector's word for no limit is null. */
+function limited(timeout: number): number | null {
+  return timeout === Infinity ? null : timeout;
 }
 
 function isChannel(data: unknown): data is Channel {

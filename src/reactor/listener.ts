@@ -70,7 +70,11 @@ export class Listener implements Channel, Timed {
     this.#acceptMany(this.#most);
     while (this.#waiting.length > 0) {
       const { length } = this.#waiting;
-      this.#handle();
+      try {
+        this.#handle();
+      } catch (error) {
+        this.#reactor.onError(error, null);
+      }
       // A handler that takes nothing must not hold the turn.
       if (this.#waiting.length === length) this.#waiting.shift()?.abort();
     }

@@ -30,27 +30,40 @@ export class Output {
   }
 
   latin1(socket: StreamSocket, text: string): void {
-    const offset = this.#reserve(socket, text.length);
-    if (offset < 0) this.#external(socket, Buffer.from(text, 'latin1'));
-    else this.#commit(this.#slabs.output.latin1Write(text, offset));
+    const { output } = this.#slabs;
+    if (text.length > output.length) this.bytes(socket, Buffer.from(text, 'latin1'));
+    else if (this.#reserve(socket, text.length)) {
+      this.#commit(output.latin1Write(text, this.#used));
+    } else socket.queue?.copy(Buffer.from(text, 'latin1'));
   }
 
   bytes(socket: StreamSocket, chunk: Uint8Array): void {
-    const offset = chunk.length < COPY_LIMIT ? this.#reserve(socket, chunk.length) : -1;
-    if (offset < 0) {
-      this.#external(socket, chunk);
-      return;
+    const copied = chunk.length < COPY_LIMIT;
+    if (!this.#reserve(socket, copied ? chunk.length : 0)) {
+      if (copied) socket.queue?.copy(chunk);
+      else socket.queue?.push(chunk);
+    } else if (copied) {
+      this.#slabs.output.set(chunk, this.#used);
+      this.#commit(chunk.length);
+    } else {
+      this.#external(chunk);
     }
-    this.#slabs.output.set(chunk, offset);
-    this.#commit(chunk.length);
   }
 
-  /** Where `size` more bytes of `socket` go; -1 when they are too many for the slab. */
-  #reserve(socket: StreamSocket, size: number): number {
-    if (size > this.#slabs.output.length) return -1;
-    if (this.#used + size > this.#slabs.output.length) this.send();
-    if (!this.#endsWith(socket)) this.#open(socket);
-    return this.#used;
+  /**
+   * Makes the last run one of `socket`'s that has room for `size` more bytes of the slab. False when
+   * earlier output of the socket is queued, behind which what follows has to wait.
+   */
+  #reserve(socket: StreamSocket, size: number): boolean {
+    if (socket.queue !== null) return false;
+    if (this.#endsWith(socket) && this.#used + size <= this.#slabs.output.length) return true;
+    if (this.#count === SENDS || this.#used + size > this.#slabs.output.length) {
+      this.send();
+      // Part of what has just been sent may have been the socket's own.
+      if (socket.queue !== null) return false;
+    }
+    this.#open(socket);
+    return true;
   }
 
   #commit(size: number): void {
@@ -59,8 +72,7 @@ export class Output {
     this.#used += size;
   }
 
-  #external(socket: StreamSocket, chunk: Uint8Array): void {
-    if (!this.#endsWith(socket)) this.#open(socket);
+  #external(chunk: Uint8Array): void {
     this.#slabs.sends[(this.#count - 1) * SEND_WORDS + 3] = this.#externals.push(chunk) - 1;
   }
 
@@ -73,7 +85,6 @@ export class Output {
   }
 
   #open(socket: StreamSocket): void {
-    if (this.#count === SENDS) this.send();
     const { sends } = this.#slabs;
     const entry = this.#count * SEND_WORDS;
     sends[entry] = socket.fd;
@@ -121,6 +132,9 @@ export class Output {
 
   /** Sends from the queues of sockets that have become writable. */
   sendQueued(sockets: readonly StreamSocket[]): void {
+    if (sockets.length === 0) return;
+    // The ring's first entry is used here.
+    this.send();
     for (const socket of sockets) {
       while (socket.queue !== null && this.#sendHead(socket, socket.queue));
     }

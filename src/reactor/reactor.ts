@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { isMainThread } from 'node:worker_threads';
 import { SystemCallError } from '../errors.ts';
 import { type NativeLoopHook, type NativeWaker, native } from '../native.ts';
 import { EVENT_READ, makeSelector, type Selector, type SelectorName } from '../selectors/index.ts';
@@ -14,6 +15,19 @@ const EAGAIN = -constants.errno.EAGAIN;
 const EBADF = -constants.errno.EBADF;
 /** Flushes may give rise to output; after so many the rest waits for the next turn. */
 const MOST_FLUSHES = 8;
+/**
+ * Seconds that a native call may block a worker's thread: `terminate()`, and the end of the process,
+ * wait until it returns. Nothing ends the main thread that way.
+ */
+const LONGEST_BLOCK = isMainThread ? Infinity : 0.25;
+
+function closedByOthers(): SystemCallError {
+  return new SystemCallError(
+    EBADF,
+    'recv',
+    'the descriptor of the connection was closed by others',
+  );
+}
 
 /** One spell of serving. */
 export interface Serving {
@@ -56,6 +70,8 @@ export class Reactor {
   #flushWanted = false;
   #closed = false;
   #unsettled: StreamSocket[] = [];
+  /** The open connections by descriptor. */
+  readonly #holders: (StreamSocket | undefined)[] = [];
   #deferred: Deferred[] = [];
   #actionsTimer: NodeJS.Timeout | undefined;
   #sweepTimer: NodeJS.Timeout | undefined;
@@ -119,7 +135,7 @@ export class Reactor {
       this.#flushTurn();
       while (!serving.done()) {
         this.#inTurn = true;
-        this.#guardHarvest(() => this.#harvester.wait(this.#longestWait(serving)));
+        this.#guardHarvest(() => this.#waitSync(serving));
         this.#serveTurn();
         this.#flushTurn();
         serving.actions?.();
@@ -131,11 +147,19 @@ export class Reactor {
     }
   }
 
-  #longestWait(serving: Serving): number | null {
+  /** Waits for the next turn, without its phases. */
+  #waitSync(serving: Serving): void {
+    for (let left = this.#longestWait(serving); ; left -= LONGEST_BLOCK) {
+      if (this.#harvester.wait(Math.min(left, LONGEST_BLOCK))) return;
+      if (left <= LONGEST_BLOCK) return;
+    }
+  }
+
+  #longestWait(serving: Serving): number {
     if (this.#deferred.length > 0) return 0;
     const sweep = (this.deadlines.next - performance.now()) / 1000;
     const wait = serving.actions === null ? sweep : Math.min(sweep, serving.pollInterval);
-    return wait === Infinity ? null : Math.max(wait, 0);
+    return Math.max(wait, 0);
   }
 
   #begin(serving: Serving): void {
@@ -181,7 +205,7 @@ export class Reactor {
     let dropped = false;
     for (const socket of this.sockets) {
       if (native.isOpen(socket.fd)) continue;
-      socket.abort(new SystemCallError(EBADF, 'select', 'the descriptor was closed by others'));
+      socket.abort(closedByOthers());
       dropped = true;
     }
     return dropped;
@@ -233,7 +257,7 @@ export class Reactor {
       else if (length === 0) socket.receivedEOF();
       else if (length !== EAGAIN) socket.abort(new SystemCallError(length, 'recv', 'client gone'));
     } catch (error) {
-      this.#failed(socket, error);
+      this.failed(socket, error);
     }
   }
 
@@ -249,17 +273,21 @@ export class Reactor {
     }
   }
 
-  #failed(socket: StreamSocket, error: unknown): void {
+  /** A protocol has thrown. */
+  failed(socket: StreamSocket, error: unknown): void {
     this.onError(error, socket);
     socket.abort(error instanceof Error ? error : null);
   }
 
   #flush(): void {
     this.#flushTurn();
-    const serving = this.#serving;
-    if (serving === null || this.#blocking) return;
+    if (this.#blocking) return;
     this.#act();
-    if (this.#serving !== null && serving.done()) this.#end();
+    this.#endIfDone();
+  }
+
+  #endIfDone(): void {
+    if (this.#serving?.done()) this.#end();
   }
 
   #act(): void {
@@ -299,11 +327,14 @@ export class Reactor {
   // For sockets and listeners.
 
   adopt(socket: StreamSocket): void {
+    this.#holders[socket.fd]?.disown(closedByOthers());
+    this.#holders[socket.fd] = socket;
     this.sockets.add(socket);
     this.deadlines.add(socket);
   }
 
   release(socket: StreamSocket): void {
+    this.#holders[socket.fd] = undefined;
     this.sockets.delete(socket);
     this.deadlines.delete(socket);
   }
@@ -330,7 +361,10 @@ export class Reactor {
     if (this.#inTurn || this.#flushWanted || this.#blocking) return;
     this.#flushWanted = true;
     queueMicrotask(() => {
-      if (this.#flushWanted && !this.#inTurn) this.#flushTurn();
+      if (!this.#flushWanted || this.#inTurn) return;
+      this.#flushTurn();
+      // What is waited for may have been the end of a connection that had just this to send.
+      this.#endIfDone();
     });
   }
 

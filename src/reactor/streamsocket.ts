@@ -105,8 +105,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
   write(bytes: Uint8Array): void {
     if (this.#state !== 'open' || bytes.length === 0) return;
     this.#buffered += bytes.length;
-    if (this.#queue !== null) this.#queue.push(bytes);
-    else this.#reactor.output.bytes(this, bytes);
+    this.#reactor.output.bytes(this, bytes);
     this.#reactor.wantFlush();
   }
 
@@ -114,8 +113,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
   writeLatin1(text: string): void {
     if (this.#state !== 'open' || text.length === 0) return;
     this.#buffered += text.length;
-    if (this.#queue !== null) this.#queue.copy(Buffer.from(text, 'latin1'));
-    else this.#reactor.output.latin1(this, text);
+    this.#reactor.output.latin1(this, text);
     this.#reactor.wantFlush();
   }
 
@@ -160,6 +158,15 @@ export class StreamSocket implements Channel, Deferred, Timed {
     this.#reactor.settle(this);
   }
 
+  /**
+   * As `abort()`, so that the peer cannot take what it got for complete: a TCP connection is reset.
+   */
+  reset(error: Error): void {
+    if (this.closed) return;
+    native.resetOnClose(this.fd);
+    this.abort(error);
+  }
+
   // From here on: for the reactor.
 
   /** @internal */
@@ -184,14 +191,28 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** @internal */
   expire(): void {
-    if (!this.closed) this.#protocol?.deadlinePassed();
+    if (!this.closed) this.#guard((protocol) => protocol.deadlinePassed());
+  }
+
+  /** @internal */
+  serverClosing(): void {
+    if (!this.closed) this.#guard((protocol) => protocol.serverClosing());
   }
 
   /** @internal Told in a turn of its own, so that one fast reader cannot keep a turn going. */
   proceed(): void {
     if (!this.#awaitsDrain || this.#buffered > LOW_WATER || this.closed) return;
     this.#awaitsDrain = false;
-    this.#protocol?.drained();
+    this.#guard((protocol) => protocol.drained());
+  }
+
+  /** What a protocol throws ends its connection, and nothing else. */
+  #guard(tell: (protocol: Protocol) => void): void {
+    try {
+      if (this.#protocol !== null) tell(this.#protocol);
+    } catch (error) {
+      this.#reactor.failed(this, error);
+    }
   }
 
   /** @internal The queue, while it holds something. */
@@ -250,21 +271,41 @@ export class StreamSocket implements Channel, Deferred, Timed {
     if (!(protocol instanceof Discard)) {
       this.#protocol = new Discard(this);
       this.#reading = !this.#eof;
-      this.setDeadline(this.#reactor.now + LINGER);
+      this.deadline = Infinity;
       this.#reactor.report(protocol, null);
     }
-    if (this.#buffered === 0) native.shutdown(this.fd);
-    if (this.#eof && this.#buffered === 0) this.#close();
-    else this.#watch();
+    if (this.#buffered === 0 && this.#eof) {
+      this.#close();
+      return;
+    }
+    // However slowly the peer takes the output: only after it does the wait for the peer begin.
+    if (this.#buffered === 0 && this.deadline === Infinity) {
+      native.shutdown(this.fd);
+      this.setDeadline(this.#reactor.now + LINGER);
+    }
+    this.#watch();
   }
 
   #close(): void {
+    this.#release();
+    native.close(this.fd);
+    this.#reactor.report(this.#protocol, this.#error);
+  }
+
+  /**
+   * @internal Somebody else has closed the descriptor, and the system has given its number to
+   * another connection: it is not ours to close.
+   */
+  disown(error: Error): void {
+    this.#release();
+    this.#reactor.report(this.#protocol, error);
+  }
+
+  #release(): void {
     this.#state = 'closed';
     if (this.#registered !== 0) this.#reactor.watch(this, this.#registered, 0);
     this.#registered = 0;
     this.#queue = null;
     this.#reactor.release(this);
-    native.close(this.fd);
-    this.#reactor.report(this.#protocol, this.#error);
   }
 }

@@ -36,6 +36,16 @@ function isPair(address: readonly [string, number]): boolean {
   return Number.isInteger(address[1]) && address[1] >= 0 && address[1] <= 65535;
 }
 
+/** Throws `ERR_RYEGATE_ADDRESS` for an address that a socket of `family` cannot have. */
+export function checkFamily(address: ServerAddress, family: number): void {
+  if ((typeof address === 'string') === (family === AF_UNIX)) return;
+  throw new RyegateError(
+    'ERR_RYEGATE_ADDRESS',
+    `${formatAddress(address)} is no address of the server's addressFamily: expected ` +
+      (family === AF_UNIX ? 'the path of a unix socket' : '[host, port]'),
+  );
+}
+
 /** For messages and logs: `127.0.0.1:8000`, `[::1]:8000`, `unix:/run/x`, `unix:@abstract`. */
 export function formatAddress(address: ServerAddress): string {
   if (typeof address === 'string') return `unix:${address.replace(/^\0/, '@')}`;

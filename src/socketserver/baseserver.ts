@@ -343,13 +343,11 @@ export abstract class BaseServer implements AsyncDisposable {
     this.closeListener();
     const { closeTimeout, blockOnClose } = this.constructor as typeof BaseServer;
     const { sockets } = this.reactor;
-    if (blockOnClose) for (const socket of sockets) socket.protocol?.serverClosing();
+    if (blockOnClose) for (const socket of sockets) socket.serverClosing();
     if (blockOnClose && sockets.size > 0) {
       const deadline = setTimeout(() => {
         for (const socket of sockets) socket.abort();
-        this.reactor.waker.wake();
       }, closeTimeout * 1000);
-      this.reactor.waker.wake();
       const done = (): boolean => sockets.size === 0;
       await this.reactor.run({ pollInterval: Infinity, actions: null, done });
       clearTimeout(deadline);

@@ -8,6 +8,7 @@ import {
   bind,
   boundAddress,
   checkAddress,
+  checkFamily,
   familyOf,
   listenError,
   type ServerAddress,
@@ -112,6 +113,7 @@ export class TCPServer extends BaseServer {
   #open(): void {
     const { options, serverAddress } = this;
     const family = options.addressFamily ?? familyOf(serverAddress);
+    checkFamily(serverAddress, family);
     this.#fd = this.#check(native.socket(family), 'socket');
     if (family !== AF_UNIX) {
       this.#set('reuseAddress', options.allowReuseAddress);

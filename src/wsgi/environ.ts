@@ -87,6 +87,8 @@ export function makeEnviron(
   } as unknown as Environ;
   Object.defineProperty(environ, 'ryegate.signal', LAZY_SIGNAL);
   addFields(environ, request.fields);
+  // What a subclass of the server has added; the request's own counts for more.
+  for (const key in base) if (environ[key] === undefined) environ[key] = base[key];
   return environ;
 }
 

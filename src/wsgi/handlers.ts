@@ -5,7 +5,7 @@ import type { Producer, Response } from '../http/response.ts';
 import { reasonPhrase } from '../http/status.ts';
 import { formatException } from '../socketserver/formatexception.ts';
 import { byteLength, checkChunk, describe } from './chunk.ts';
-import { type ResultReader, readResult } from './result.ts';
+import { discardResult, type ResultReader, readResult } from './result.ts';
 import type {
   Application,
   ApplicationResult,
@@ -85,7 +85,7 @@ export abstract class BaseHandler implements Producer {
   #settled(result: ApplicationResult): void {
     if (this.#closed) {
       // Answered without it, or the client has gone: it still has to be closed.
-      readResult(result, this)?.close();
+      discardResult(result, this);
       return;
     }
     try {
@@ -119,7 +119,8 @@ export abstract class BaseHandler implements Producer {
     checkStatus(status);
     checkHeaders(headers);
     this.status = status;
-    this.headers = headers;
+    // A copy: the head may be sent much later, and what was not checked must not get into it.
+    this.headers = headers.map(([name, value]) => [name, value]);
     return this.#writeFunction;
   };
 

@@ -35,6 +35,22 @@ export function readResult(
   return null;
 }
 
+/**
+ * Ends a result that has come too late to be read: `return()` of its iterator is called too, since
+ * what it leads to (the body of a `fetch()`, say) may hold resources without having been begun.
+ */
+export function discardResult(result: ApplicationResult, consumer: ResultConsumer): void {
+  if (typeof result !== 'object' || result === null || result instanceof Uint8Array) return;
+  const closer = new Closer(result as Closable, consumer);
+  try {
+    if (Symbol.asyncIterator in result) closer.iterator = result[Symbol.asyncIterator]();
+    else if (Symbol.iterator in result) closer.iterator = result[Symbol.iterator]();
+  } catch (error) {
+    consumer.logException(error);
+  }
+  closer.close();
+}
+
 type AnyIterator = Iterator<Chunk> | AsyncIterator<Chunk>;
 
 /** Ends a result that is not read further. What that throws is logged: the answer is decided. */

@@ -58,7 +58,7 @@ export interface Environ {
   'wsgi.run_once': boolean;
   /** `wsgi.input` ends at the end of the body, so that it may be read without CONTENT_LENGTH. */
   'wsgi.input_terminated': boolean;
-  /** Fires when the client goes away before the response is complete. */
+  /** Fires when the client goes away, or finishes sending, before the response is complete. */
   'ryegate.signal': AbortSignal;
   [header: `HTTP_${string}`]: string | undefined;
   [key: string]: unknown;

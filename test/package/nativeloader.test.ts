@@ -65,7 +65,7 @@ describe('the loader of the native addon', () => {
     ]) {
       expect(message).toContain(`${join(folder, path)}: not found`);
     }
-    expect(message).toContain('npx cmake-js build');
+    expect(message).toContain(`\`npx cmake-js build -d ${folder}\``);
   });
 
   it('prefers a prebuilt addon and passes over a broken one', () => {

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, execSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,7 +20,8 @@ describe('the packed package', () => {
 
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'ryegate-pack-'));
-    project = join(folder, 'project');
+    // A space, as a path of a user may have one.
+    project = join(folder, 'the project');
     installed = join(project, 'node_modules', 'ryegate');
     mkdirSync(project);
     writeFileSync(join(project, 'package.json'), '{ "private": true, "type": "module" }');
@@ -92,10 +93,10 @@ describe('the packed package', () => {
     expect(unbuilt.status).not.toBe(0);
     expect(unbuilt.stderr).toContain(join(installed, 'build', 'Release', 'ryegate.node'));
 
-    const [, advice = ''] = /`npx cmake-js ([^`]*)`/.exec(unbuilt.stderr) ?? [];
-    const cmakeJS = join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js');
-    const build = [cmakeJS, ...advice.split(' ')];
-    execFileSync(process.execPath, build, { cwd: installed, env, stdio: 'pipe' });
+    const [, advice = ''] = /`npx (cmake-js [^`]*)`/.exec(unbuilt.stderr) ?? [];
+    // As it is pasted into a shell, in whatever folder, by somebody who has cmake-js.
+    const PATH = `${join(root, 'node_modules', '.bin')}:${env.PATH}`;
+    execSync(advice, { cwd: tmpdir(), env: { ...env, PATH }, stdio: 'pipe' });
 
     server = spawn(command, args, { cwd: project, env, stdio: ['ignore', 'inherit', 'pipe'] });
     const exit = once(server, 'exit');

@@ -1,0 +1,168 @@
+import { readdirSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterEach, describe, expect, it } from 'vitest';
+import { makeServer, type WSGIServer } from '../../src/index.ts';
+import { main, type Program, programStarter, root } from '../support/programs.ts';
+
+const start = programStarter();
+
+function run(name: string): Program {
+  return start(process.execPath, [join(root, 'examples', name)]);
+}
+
+/** Sends `bytes` and finishes, as `nc -N` does; returns what comes back. */
+async function converse(port: number, bytes: Buffer | string, from = '127.0.0.1'): Promise<string> {
+  const socket = connect({ host: '127.0.0.1', port, localAddress: from });
+  socket.end(bytes);
+  return await text(socket);
+}
+
+/** What an example says on standard output, and that it ends as it should. */
+async function endsCleanly(program: Program, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+  expect(await program.stop(signal)).toEqual([0, null]);
+}
+
+/** Every file of the folder, with the test that runs it below. */
+it('are all tested here', () => {
+  expect(readdirSync(join(root, 'examples')).sort()).toEqual([
+    'demo.js',
+    'echo-server.js',
+    'embedded.js',
+    'selector-pipe.js',
+    'service-actions.js',
+    'typescript-app.ts',
+    'verify-request.js',
+    'wsgi-hello.js',
+  ]);
+});
+
+describe.each(['SIGINT', 'SIGTERM'] as const)('every server of the examples, on %s,', (signal) => {
+  it.each([
+    'demo.js',
+    'echo-server.js',
+    'embedded.js',
+    'service-actions.js',
+    'verify-request.js',
+    'wsgi-hello.js',
+  ])('ends cleanly: %s', async (name) => {
+    const program = run(name);
+    await program.says(/127\.0\.0\.1:\d+/, 'stdout');
+    await endsCleanly(program, signal);
+    expect(program.stderr).toBe('');
+  });
+});
+
+describe('wsgi-hello.js', () => {
+  it('greets', async () => {
+    const program = run('wsgi-hello.js');
+    const response = await fetch(`${await program.url('stdout')}/there`);
+    expect(response.headers.get('content-type')).toBe('text/plain; charset=utf-8');
+    expect(await response.text()).toBe('Hello from /there\n');
+  });
+
+  it('is an application for the command line', async () => {
+    const args = [main, '--bind', '127.0.0.1:0', 'examples/wsgi-hello.js'];
+    const program = start(process.execPath, args, { cwd: root });
+    expect(await (await fetch(`${await program.url()}/x`)).text()).toBe('Hello from /x\n');
+    expect(program.stdout).toBe('');
+  });
+});
+
+describe('demo.js', () => {
+  it('shows the sorted environ and logs the request', async () => {
+    const program = run('demo.js');
+    const response = await fetch(`${await program.url('stdout')}/x?y=1`);
+    const lines = (await response.text()).split('\n');
+    expect(lines.slice(0, 2)).toEqual(['Hello world!', '']);
+    expect(lines).toContain("QUERY_STRING = 'y=1'");
+    await program.says(/"GET \/x\?y=1 HTTP\/1\.1" 200 \d+\n/);
+  });
+});
+
+describe('echo-server.js', () => {
+  it('sends back what it gets, to many clients at once', async () => {
+    const program = run('echo-server.js');
+    const [, port] = await program.says(/127\.0\.0\.1:(\d+)\n/, 'stdout');
+    const messages = Array.from({ length: 20 }, (_, index) => `client ${index}\n`.repeat(10_000));
+    const echoes = await Promise.all(messages.map((message) => converse(Number(port), message)));
+    expect(echoes).toEqual(messages);
+  });
+});
+
+describe('embedded.js', () => {
+  it('answers while its timer ticks', async () => {
+    const program = run('embedded.js');
+    const url = await program.url('stdout');
+    const responses = await Promise.all([fetch(url), fetch(url), fetch(url)]);
+    for (const response of responses) {
+      const { ticksMeanwhile } = (await response.json()) as { ticksMeanwhile: number };
+      expect(ticksMeanwhile).toBeGreaterThan(0);
+    }
+  });
+});
+
+describe('service-actions.js', () => {
+  it('reports by the poll interval without any request, and counts those that come', async () => {
+    const program = run('service-actions.js');
+    const url = await program.url('stdout');
+    await program.says(/since the last report: 0\n/, 'stdout');
+    for (let i = 0; i < 3; i += 1) expect((await fetch(url)).status).toBe(200);
+    const sum = (): number =>
+      [...program.stdout.matchAll(/report: (\d+)\n/g)].reduce((all, [, n]) => all + Number(n), 0);
+    await expect.poll(sum, { timeout: 10_000 }).toBe(3);
+  });
+});
+
+describe('verify-request.js', () => {
+  it('serves a client that is admitted and hangs up on another', async () => {
+    const program = run('verify-request.js');
+    const { port } = new URL(await program.url('stdout'));
+    const request = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+    expect(await converse(Number(port), request)).toMatch(
+      /^HTTP\/1\.1 200 [\s\S]*welcome, 127\.0\.0\.1/,
+    );
+    expect(await converse(Number(port), '', '127.0.0.2')).toBe('');
+    expect(await converse(Number(port), request)).toMatch(/^HTTP\/1\.1 200 /);
+  });
+});
+
+describe('selector-pipe.js', () => {
+  it('waits for the pipe', async () => {
+    const program = run('selector-pipe.js');
+    expect(await program.exit).toEqual([0, null]);
+    expect(program.stdout).toBe('ready before the write: 0\nthe reading end has: some bytes\n');
+  });
+});
+
+describe('typescript-app.ts', () => {
+  let server: WSGIServer | undefined;
+
+  afterEach(async () => {
+    await server?.serverClose();
+    server = undefined;
+  });
+
+  it('is an application', async () => {
+    const { app } = await import('../../examples/typescript-app.ts');
+    server = makeServer('127.0.0.1', 0, app);
+    const serving = server.serveForever();
+    const response = await fetch(`http://127.0.0.1:${server.serverPort}/?name=Rye`);
+    expect(await response.text()).toBe('Hello, Rye!\n');
+    await server.shutdown();
+    await serving;
+  });
+
+  it('is loaded by the command line where Node can; elsewhere it says what can', async () => {
+    const args = [main, '--bind', '127.0.0.1:0', 'examples/typescript-app.ts'];
+    const program = start(process.execPath, args, { cwd: root });
+    if (Reflect.get(process.features, 'typescript')) {
+      const response = await fetch(`${await program.url()}/?name=Rye`);
+      expect(await response.text()).toBe('Hello, Rye!\n');
+      return;
+    }
+    expect(await program.exit).toEqual([1, null]);
+    expect(program.stderr).toMatch(/^ryegate: .*cannot load TypeScript.*22\.18 or newer.*\n$/);
+  });
+});

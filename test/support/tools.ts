@@ -1,0 +1,26 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** What the sanitizers' run puts into every process is not for programs of others: curl hangs. */
+const { LD_PRELOAD: _, ...env } = process.env;
+
+/** Throws, with the command that mends it, when a tool is missing. */
+export function requireTool(tool: string, ask: string): void {
+  try {
+    execFileSync(tool, [ask], { env, stdio: 'ignore', timeout: 10_000 });
+  } catch (error) {
+    // wrk tells its version with status 1.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return;
+    throw new Error(`${tool} is missing: install it with \`apt-get install -y ${tool}\``);
+  }
+}
+
+/** Runs a tool to its end, which has to come within a minute and be a success. */
+export function runTool(
+  tool: string,
+  ...args: string[]
+): Promise<{ stdout: string; stderr: string }> {
+  return run(tool, args, { env, timeout: 60_000, encoding: 'utf8' });
+}
