@@ -237,7 +237,8 @@ export class Reactor {
     for (let first = 0; first < readable.length; ) {
       const count = Math.min(readable.length - first, RECEIVES);
       for (let i = 0; i < count; i++) {
-        receives[i * RECEIVE_WORDS] = (readable[first + i] as StreamSocket).fd;
+        // -1 for one that has ended since the harvest: its number may be another's by now.
+        receives[i * RECEIVE_WORDS] = (readable[first + i] as StreamSocket).fileno();
       }
       const served = batch.receiveMany(count);
       for (let i = 0; i < served; i++) {

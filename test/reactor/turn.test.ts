@@ -1,4 +1,5 @@
-import { writeSync } from 'node:fs';
+import { once } from 'node:events';
+import { closeSync, writeSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { native } from '../../src/native.ts';
@@ -13,7 +14,7 @@ import {
 } from '../../src/selectors/index.ts';
 import { describeBackends } from '../support/backends.ts';
 import { descriptorKeeper } from '../support/descriptors.ts';
-import { benchMaker, isAtEnd, readAvailable } from '../support/reactors.ts';
+import { benchMaker, isAtEnd, Recorder, readAvailable } from '../support/reactors.ts';
 
 /** Splits what it watches over two selectors, so that more are ready at once than one ring holds. */
 class DoubleSelector implements Selector {
@@ -249,6 +250,39 @@ describeBackends('accepting', (name) => {
     expect(addresses).toEqual(new Set(clients.map((client) => `127.0.0.1,${client.localPort}`)));
     listener.close();
     expect(bench.errors).toEqual([]);
+  });
+});
+
+describeBackends('a descriptor that somebody else closes', (name) => {
+  const descriptors = descriptorKeeper();
+
+  it('and that is accepted again in the same turn belongs to its new connection', async () => {
+    const bench = makeBench(name);
+    const fd = descriptors.keep(native.socket(native.AF_INET));
+    native.bind(fd, native.AF_INET, '127.0.0.1', 0);
+    native.listen(fd, 1);
+    const [, , port] = native.address(fd, false) as [number, string, number];
+    const old = bench.connect();
+    bench.step();
+    const client = createConnection(port, '127.0.0.1');
+    await once(client, 'connect');
+    client.write('for the new one');
+    const protocol = new Recorder();
+    const listener: Listener = new Listener(bench.reactor, fd, () => {
+      const socket = listener.take();
+      expect(socket?.fd).toBe(old.socket.fd);
+      socket?.attach(protocol);
+    });
+    listener.open();
+    writeSync(old.peer, 'for the old one');
+    closeSync(old.socket.fd);
+    bench.step(3);
+    client.destroy();
+    expect(protocol.log).toEqual(['data']);
+    expect(protocol.received).toBe('for the new one');
+    expect(old.protocol.log).toEqual(['lost']);
+    expect(bench.reactor.sockets.size).toBe(1);
+    listener.close();
   });
 });
 
