@@ -17,6 +17,8 @@ const RESIDUE_LIMIT = 64 * 1024;
 /** What the connections of one server have in common. */
 export interface HTTPSettings extends ResponseSettings {
   readonly limits: Limits;
+  /** Seconds that an idle connection is kept. */
+  readonly keepAliveTimeout: number;
   /** Seconds that a head may take to arrive. */
   readonly headTimeout: number;
 }

@@ -45,8 +45,14 @@ export interface ResponseContext {
 export interface ResponseSettings {
   /** The value of the Server field. */
   readonly serverSoftware: string;
-  /** Seconds that an idle connection is kept, told to the client; RFC 2068 section 19.7.1. */
-  readonly keepAliveTimeout: number;
+  /** The fields of a response after which the connection is kept; see `keptFields()`. */
+  readonly keptFields: string;
+}
+
+/** Tells the client for how many whole seconds it may count on an idle connection. */
+export function keptFields(seconds: number): string {
+  const hint = seconds === Infinity ? '' : `Keep-Alive: timeout=${Math.floor(seconds)}\r\n`;
+  return `Connection: keep-alive\r\n${hint}`;
 }
 
 /** What marks the end of the body; RFC 9112 section 6.3. */
@@ -185,10 +191,7 @@ export class Response {
       fields = `Content-Length: ${this.#declared}\r\n`;
     else if (this.#framing === 'chunked') fields = 'Transfer-Encoding: chunked\r\n';
     if (bare || this.#context.method === 'HEAD') this.#framing = 'none';
-    if (this.keepAlive) {
-      const { keepAliveTimeout } = this.#settings;
-      return `${fields}Connection: keep-alive\r\nKeep-Alive: timeout=${keepAliveTimeout}\r\n\r\n`;
-    }
+    if (this.keepAlive) return `${fields}${this.#settings.keptFields}\r\n`;
     return this.#context.minor === 1 ? `${fields}Connection: close\r\n\r\n` : `${fields}\r\n`;
   }
 

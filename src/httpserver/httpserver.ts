@@ -1,5 +1,7 @@
 import type { HTTPSettings } from '../http/connection.ts';
 import { type Limits, resolveLimits } from '../http/limits.ts';
+import { keptFields } from '../http/response.ts';
+import { checkSeconds } from '../milliseconds.ts';
 import type {
   RequestHandlerClass,
   ServerAddress,
@@ -32,15 +34,18 @@ export class HTTPServer extends TCPServer {
     requestHandlerClass: RequestHandlerClass,
     options: HTTPServerOptions = {},
   ) {
-    const limits = resolveLimits(options.limits);
-    super(serverAddress, requestHandlerClass, options);
-    this.logRequests = options.logRequests ?? false;
-    this.httpSettings = {
-      limits,
+    // Before anything is opened that would have to be closed again.
+    const keepAliveTimeout = checkSeconds('keepAliveTimeout', options.keepAliveTimeout ?? 65);
+    const httpSettings: HTTPSettings = {
+      limits: resolveLimits(options.limits),
       serverSoftware: `ryegate/${VERSION}`,
-      keepAliveTimeout: options.keepAliveTimeout ?? 65,
-      headTimeout: options.headTimeout ?? 60,
+      keepAliveTimeout,
+      keptFields: keptFields(keepAliveTimeout),
+      headTimeout: checkSeconds('headTimeout', options.headTimeout ?? 60),
     };
+    super(serverAddress, requestHandlerClass, options);
+    this.httpSettings = httpSettings;
+    this.logRequests = options.logRequests ?? false;
   }
 
   get serverName(): string {

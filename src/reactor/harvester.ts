@@ -1,7 +1,7 @@
 import { SystemCallError } from '../errors.ts';
+import { toMilliseconds } from '../milliseconds.ts';
 import { type NativeLoopHook, type NativePoller, native } from '../native.ts';
 import { isNative, type NativeSelector, type Selector } from '../selectors/index.ts';
-import { toMilliseconds } from '../selectors/native.ts';
 import type { Channel } from './protocol.ts';
 
 /** The way a reactor uses its selector: what it registers, and how it learns what is ready. */
@@ -48,7 +48,7 @@ class NativeHarvester implements Harvester {
   }
 
   wait(timeout: number): boolean {
-    const count = this.#selector.poller.wait(toMilliseconds(limited(timeout)));
+    const count = this.#selector.poller.wait(timeout === Infinity ? -1 : toMilliseconds(timeout));
     this.harvest(count);
     return count !== 0;
   }
@@ -97,7 +97,7 @@ class ForeignHarvester implements Harvester {
   }
 
   wait(timeout: number): boolean {
-    const ready = this.#selector.select(limited(timeout));
+    const ready = this.#selector.select(timeout === Infinity ? null : timeout);
     for (const [key, events] of ready) {
       // A selector of the caller's may watch descriptors of the caller's too.
       if (isChannel(key.data)) key.data.ready(events);
@@ -117,11 +117,6 @@ class ForeignHarvester implements Harvester {
     this.#shadow?.close();
     if (this.#owned) this.#selector.close();
   }
-}
-
-/** A selector's word for no limit is null. */
-function limited(timeout: number): number | null {
-  return timeout === Infinity ? null : timeout;
 }
 
 function isChannel(data: unknown): data is Channel {

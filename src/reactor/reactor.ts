@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
-import { SystemCallError } from '../errors.ts';
+import { RyegateError, SystemCallError } from '../errors.ts';
+import { toMilliseconds } from '../milliseconds.ts';
 import { type NativeLoopHook, type NativeWaker, native } from '../native.ts';
 import { EVENT_READ, makeSelector, type Selector, type SelectorName } from '../selectors/index.ts';
 import { Deadlines } from './deadlines.ts';
@@ -113,13 +114,12 @@ export class Reactor {
         const failure = this.#hook.start();
         if (failure < 0) throw new SystemCallError(failure, 'uv_poll_start', 'the loop refused');
       } catch (error) {
-        this.#end();
-        reject(error);
+        this.#end({ error });
         return;
       }
       if (serving.actions !== null) {
         const act = (): void => this.#act();
-        this.#actionsTimer = setInterval(act, serving.pollInterval * 1000);
+        this.#actionsTimer = setInterval(act, toMilliseconds(serving.pollInterval));
       }
       this.#schedule(this.deadlines.next);
       if (this.#deferred.length > 0) this.waker.wake();
@@ -138,7 +138,7 @@ export class Reactor {
         this.#guardHarvest(() => this.#waitSync(serving));
         this.#serveTurn();
         this.#flushTurn();
-        serving.actions?.();
+        this.#callActions(serving);
         if (this.deadlines.next <= this.now) this.#sweep();
       }
     } finally {
@@ -156,7 +156,7 @@ export class Reactor {
   }
 
   #longestWait(serving: Serving): number {
-    if (this.#deferred.length > 0) return 0;
+    if (this.#deferred.length > 0 || !this.#quiet) return 0;
     const sweep = (this.deadlines.next - performance.now()) / 1000;
     const wait = serving.actions === null ? sweep : Math.min(sweep, serving.pollInterval);
     return Math.max(wait, 0);
@@ -167,15 +167,15 @@ export class Reactor {
     this.waker.drain();
   }
 
-  #end(error: unknown = null): void {
+  #end(failure: { error: unknown } | null = null): void {
     const settle = this.#settleRun;
     this.#hook?.stop();
     clearInterval(this.#actionsTimer);
     clearTimeout(this.#sweepTimer);
     this.#serving = null;
     this.#settleRun = null;
-    if (error === null) settle?.resolve();
-    else settle?.reject(error);
+    if (failure === null) settle?.resolve();
+    else settle?.reject(failure.error);
   }
 
   // The turn.
@@ -195,7 +195,7 @@ export class Reactor {
     } catch (error) {
       if ((error as SystemCallError).errno === EBADF && this.#dropDead()) return true;
       if (this.#blocking) throw error;
-      this.#end(error);
+      this.#end({ error });
       return false;
     }
   }
@@ -292,11 +292,24 @@ export class Reactor {
   }
 
   #act(): void {
+    const serving = this.#serving;
+    if (serving === null) return;
     try {
-      this.#serving?.actions?.();
+      this.#callActions(serving);
     } catch (error) {
-      this.#end(error);
+      this.#end({ error });
     }
+  }
+
+  #callActions({ actions }: Serving): void {
+    const acting: unknown = actions?.();
+    if (!(acting instanceof Promise)) return;
+    // Nobody would wait for it, or see it fail.
+    acting.catch(() => {});
+    throw new RyegateError(
+      'ERR_RYEGATE_ASYNC',
+      'serviceActions() returned a promise: it has to be synchronous, and quick',
+    );
   }
 
   #flushTurn(): void {
@@ -381,7 +394,8 @@ export class Reactor {
   #schedule(when: number): void {
     clearTimeout(this.#sweepTimer);
     if (when === Infinity || this.#serving === null || this.#blocking) return;
-    this.#sweepTimer = setTimeout(() => this.#sweep(), Math.max(when - performance.now(), 1));
+    const delay = toMilliseconds((when - performance.now()) / 1000);
+    this.#sweepTimer = setTimeout(() => this.#sweep(), delay);
   }
 
   #sweep(): void {

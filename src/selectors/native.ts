@@ -1,4 +1,5 @@
 import { RyegateError, SystemCallError } from '../errors.ts';
+import { toMilliseconds } from '../milliseconds.ts';
 import { type NativePoller, native } from '../native.ts';
 import {
   checkEvents,
@@ -11,23 +12,7 @@ import { SelectorMap } from './selectormap.ts';
 
 /** How many ready descriptors one wait reports; the rest are found by the next. */
 const RING_ENTRIES = 1024;
-const LONGEST_WAIT = 2 ** 31 - 1;
 const FD_SETSIZE = 1024;
-
-/**
- * Rounded up to whole milliseconds, so that a wait never ends early (CPython bpo-20311).
- * -1 stands for no limit.
- */
-export function toMilliseconds(seconds: number | null | undefined): number {
-  if (seconds === null || seconds === undefined) return -1;
-  if (Number.isNaN(seconds)) {
-    throw new RyegateError(
-      'ERR_RYEGATE_TIMEOUT',
-      'invalid timeout NaN: expected seconds, or null to wait without limit',
-    );
-  }
-  return seconds <= 0 ? 0 : Math.min(Math.ceil(seconds * 1000), LONGEST_WAIT);
-}
 
 /** A selector over one backend of the addon. */
 export abstract class NativeSelector implements Selector {
@@ -99,7 +84,9 @@ export abstract class NativeSelector implements Selector {
 
   select(timeout?: number | null): [SelectorKey, number][] {
     this.#checkOpen();
-    const count = this.poller.wait(toMilliseconds(timeout));
+    const count = this.poller.wait(
+      timeout === null || timeout === undefined ? -1 : toMilliseconds(timeout),
+    );
     if (count < 0) throw new SystemCallError(count, this.backend, 'waiting for readiness');
     const ready: [SelectorKey, number][] = [];
     for (let i = 0; i < 2 * count; i += 2) {

@@ -1,4 +1,5 @@
 import { RyegateError } from '../errors.ts';
+import { toMilliseconds } from '../milliseconds.ts';
 import { Control, type ShutdownEvent, type ShutdownHandle } from '../reactor/control.ts';
 import { Reactor } from '../reactor/reactor.ts';
 import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
@@ -189,7 +190,7 @@ export abstract class BaseServer implements AsyncDisposable {
       if (one.request !== null) return;
       one.timedOut = true;
       this.reactor.waker.wake();
-    }, this.timeout * 1000);
+    }, toMilliseconds(this.timeout));
   }
 
   get #serviceActions(): (() => void) | null {
@@ -347,7 +348,7 @@ export abstract class BaseServer implements AsyncDisposable {
     if (blockOnClose && sockets.size > 0) {
       const deadline = setTimeout(() => {
         for (const socket of sockets) socket.abort();
-      }, closeTimeout * 1000);
+      }, toMilliseconds(closeTimeout));
       const done = (): boolean => sockets.size === 0;
       await this.reactor.run({ pollInterval: Infinity, actions: null, done });
       clearTimeout(deadline);

@@ -94,6 +94,12 @@ export class TCPServer extends BaseServer {
 
   /** Makes the listening socket and gives it its address, the real one in `serverAddress`. */
   serverBind(): void {
+    if (this.#fd >= 0) {
+      throw new RyegateError(
+        'ERR_RYEGATE_ALREADY_BOUND',
+        'the server is bound already: to bind by hand, make it with bindAndActivate: false',
+      );
+    }
     const { fd } = this.options;
     if (fd !== null) this.#adopt(fd);
     else this.#open();

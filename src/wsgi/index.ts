@@ -1,5 +1,6 @@
 export { type HeaderList, Headers } from '../http/headers.ts';
 export { demoApp } from './demoapp.ts';
+export type { BaseEnviron } from './environ.ts';
 export { StringErrorStream, WritableErrorStream } from './errorstream.ts';
 export { BaseHandler } from './handlers.ts';
 export { type OutputFile, SimpleHandler } from './simplehandler.ts';

@@ -65,6 +65,6 @@ function responseTo(stdout: OutputFile, environ: Environ): Response {
   } as const;
   return new Response(sink, context, owner, {
     serverSoftware: environ.SERVER_SOFTWARE ?? `ryegate/${VERSION}`,
-    keepAliveTimeout: 0,
+    keptFields: '',
   });
 }

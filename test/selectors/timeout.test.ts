@@ -1,7 +1,6 @@
 import { writeSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { EVENT_READ } from '../../src/selectors/index.ts';
-import { toMilliseconds } from '../../src/selectors/native.ts';
 import { codeOf, describeBackends, selectorMaker } from '../support/backends.ts';
 import { descriptorKeeper } from '../support/descriptors.ts';
 
@@ -68,23 +67,5 @@ describeBackends('timeout', (name) => {
   it('refuses NaN', () => {
     const selector = makeSelector();
     expect(codeOf(() => selector.select(Number.NaN))).toBe('ERR_RYEGATE_TIMEOUT');
-  });
-});
-
-describe('toMilliseconds', () => {
-  it.each([
-    [null, -1],
-    [undefined, -1],
-    [0, 0],
-    [-1, 0],
-    [1e-9, 1],
-    [0.0015, 2],
-    [0.05, 50],
-    [1.001, 1001],
-    [2_147_483.647, 2 ** 31 - 1],
-    [2_147_484, 2 ** 31 - 1],
-    [Number.POSITIVE_INFINITY, 2 ** 31 - 1],
-  ])('%s s -> %i ms', (seconds, milliseconds) => {
-    expect(toMilliseconds(seconds)).toBe(milliseconds);
   });
 });
