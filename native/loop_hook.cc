@@ -71,7 +71,7 @@ int LoopHook::OpenHandle() {
   uv_unref(handle_);
   thread_ = std::make_unique<WaitThread>(
       [handle] { uv_async_send(reinterpret_cast<uv_async_t*>(handle)); });
-  return thread_->Start();
+  return thread_->Start(source_.poller->highest());
 }
 
 int LoopHook::Start() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,6 +38,8 @@ class Poller {
   virtual int Wait(int timeout, int32_t* ring, int capacity) = 0;
   // The facility's descriptor, -1 where it has none.
   virtual int fd() const { return -1; }
+  // The highest descriptor that can be watched.
+  virtual int highest() const { return std::numeric_limits<int>::max(); }
   // What to block on in another thread; null where fd() can be watched instead.
   virtual std::unique_ptr<Watch> MakeWatch() { return nullptr; }
 };

@@ -99,6 +99,8 @@ class SelectPoller final : public Poller {
     return count;
   }
 
+  int highest() const override { return FD_SETSIZE - 1; }
+
   std::unique_ptr<Watch> MakeWatch() override { return std::make_unique<SelectWatch>(interest_); }
 
  private:

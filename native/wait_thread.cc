@@ -1,16 +1,13 @@
 #include "wait_thread.h"
 
-#include <sys/select.h>
-
 #include <cerrno>
 
 namespace ryegate {
 
-int WaitThread::Start() {
+int WaitThread::Start(int highest) {
   const int failure = interrupt_.Open();
   if (failure != 0) return failure;
-  // select(2) cannot watch a higher one.
-  if (interrupt_.reader() >= FD_SETSIZE) return -EMFILE;
+  if (interrupt_.reader() > highest) return -EMFILE;
   const auto run = [](void* self) -> void* {
     static_cast<WaitThread*>(self)->Run();
     return nullptr;

@@ -19,8 +19,8 @@ class WaitThread {
   explicit WaitThread(std::function<void()> ready) : ready_(std::move(ready)) {}
   ~WaitThread() { Stop(); }
 
-  // 0 or a negative errno.
-  int Start();
+  // 0 or a negative errno. `highest` is the highest descriptor that a watch can block on.
+  int Start(int highest);
   void Stop();
   // Blocks on `watch` until it is ready; replaces the watch of an earlier call.
   void Arm(std::unique_ptr<Watch> watch);

@@ -282,10 +282,11 @@ class SocketBatchWrap : public Napi::ObjectWrap<SocketBatchWrap> {
       const auto list = info[1].As<Napi::Array>();
       for (uint32_t i = 0; i < list.Length(); ++i) {
         const Span span = SpanOf(list.Get(i));
-        if (span.data == nullptr) {
+        if (!IsTyped(list.Get(i), napi_uint8_array)) {
           RefuseArgument(info, 1, "an array of Uint8Array");
           return {};
         }
+        // One that has been transferred away has no bytes: its run fails, and no other.
         externals_.push_back(span);
       }
     }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { RyegateError } from './errors.ts';
+import { RyegateError, SystemCallError } from './errors.ts';
 
 /**
  * The addon's contract. Calls that can fail for reasons of the operating system return a negative
@@ -97,7 +97,7 @@ export interface NativeWaker {
 /**
  * Runs turns from libuv while something is ready. A poller with a descriptor sits in libuv through
  * one `uv_poll_t`, one without is waited for by a native thread. A bare descriptor as the source
- * calls `turn(-1)`: the callee harvests by itself.
+ * calls `turn(0)`: the callee harvests by itself.
  */
 export interface NativeLoopHook {
   start(): number;
@@ -182,3 +182,18 @@ function load(): Native {
 
 /** The addon. Importing this module throws `ERR_RYEGATE_NATIVE` when there is none to load. */
 export const native: Native = load();
+
+/**
+ * Makes an object of the addon's.
+ *
+ * @throws SystemCallError `ERR_RYEGATE_SYSTEM` when the system refuses, for want of descriptors say
+ */
+export function construct<T>(make: () => T, detail: string): T {
+  try {
+    return make();
+  } catch (error) {
+    const { errno, syscall } = error as { errno?: number; syscall?: string };
+    if (errno === undefined || syscall === undefined) throw error;
+    throw new SystemCallError(errno, syscall, detail, { cause: error });
+  }
+}

@@ -28,7 +28,7 @@ demonstration application answers.
 Options:
   -b, --bind ADDRESS           where to listen, may be repeated (default 127.0.0.1:8000)
                                  HOST:PORT     an IPv4 address or localhost
-                                 :PORT         all interfaces
+                                 :PORT         all interfaces, by IPv4
                                  [V6]:PORT     an IPv6 address
                                  unix:PATH     a unix socket; unix:@NAME an abstract one
                                  fd://N        an inherited listening socket

@@ -49,6 +49,11 @@ export class LengthReader implements BodyReader {
     return this.#remaining === 0;
   }
 
+  /** Bytes that have not been taken. */
+  get remaining(): number {
+    return this.#remaining;
+  }
+
   feed(bytes: Buffer, start: number, end: number, sink: BodySink): number {
     const taken = Math.min(this.#remaining, end - start);
     this.#remaining -= taken;

@@ -47,6 +47,8 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
   #residue: Residue | null = null;
   /** Body bytes that may still be discarded to keep the connection. */
   #drainable = 0;
+  /** The application has waited for the body. */
+  #bodyWanted = false;
   /** The client waits for `100 Continue`. */
   #continueOwed = false;
   #lastRequest: boolean;
@@ -227,6 +229,7 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
     else if (request.contentLength > 0) this.#reader = new LengthReader(request.contentLength);
     if (this.#reader !== null) {
       request.body = new InputStream(this);
+      this.#bodyWanted = false;
       this.#continueOwed = request.expectContinue;
     }
     request.response = new Response(this.socket, request, this, this.#settings);
@@ -295,6 +298,7 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
 
   /** The application waits for the body, so the client may send it; RFC 9110 section 10.1.1. */
   demand(): void {
+    this.#bodyWanted = true;
     if (!this.#continueOwed) return;
     this.#continueOwed = false;
     if (this.#request?.response.headSent === false) {
@@ -303,6 +307,14 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
   }
 
   // What the response tells.
+
+  /** An unread body that is too large to be drained ends the connection, and the client is told. */
+  responseBegins(response: Response): void {
+    if (this.#bodyWanted || this.#reader === null) return;
+    if (this.#continueOwed || this.#bodyOwed() > this.#settings.limits.drainBytes) {
+      response.keepAlive = false;
+    }
+  }
 
   responseEnded(response: Response): void {
     if (this.#state === 'refused' || !response.keepAlive || this.#lastRequest) {
@@ -318,15 +330,19 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
     const request = this.#request as HTTPRequest;
     request.body.fail(new RyegateError('ERR_RYEGATE_BODY_GONE', BODY_GONE));
     // A client that was not told to continue may never send the body.
-    if (this.#continueOwed || request.contentLength > this.#drainable) this.#over();
+    if (this.#continueOwed || this.#bodyOwed() > this.#drainable) this.#over();
     else {
       this.#setIdleDeadline();
       this.socket.resume();
     }
   }
 
+  /** How much of the body is known to be still to come. */
+  #bodyOwed(): number {
+    return this.#reader instanceof LengthReader ? this.#reader.remaining : 0;
+  }
+
   responseBroken(_response: Response, error: Error): void {
-    this.#gateway.fault(error);
     this.#state = 'over';
     this.socket.reset(error);
   }

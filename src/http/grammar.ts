@@ -127,3 +127,11 @@ export function parseDecimal(text: string, digits: number = text.length): number
   }
   return digits > 0 && number <= Number.MAX_SAFE_INTEGER ? number : -1;
 }
+
+/**
+ * A copy of a Latin-1 text, to be kept for long: a piece that was cut from a head holds all of the
+ * head in memory.
+ */
+export function detached(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
+}

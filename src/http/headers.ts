@@ -1,4 +1,5 @@
 import { RyegateError } from '../errors.ts';
+import { detached } from './grammar.ts';
 
 /** Names and values of header fields, in the order they are sent. */
 export type HeaderList = [name: string, value: string][];
@@ -64,7 +65,7 @@ function checkName(name: unknown): boolean {
   }
   const hopByHop = isHopByHop(name);
   if (knownNames.size < KNOWN_NAMES_LIMIT) {
-    knownNames.set(name, hopByHop);
+    knownNames.set(detached(name), hopByHop);
   }
   return hopByHop;
 }

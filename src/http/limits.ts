@@ -46,6 +46,9 @@ export interface Limits {
   readonly underscoreHeaders: 'drop' | 'refuse';
 }
 
+/** Limits that differ from the defaults. */
+export type PartialLimits = { readonly [Name in keyof Limits]?: Limits[Name] | undefined };
+
 export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
   requestLine: 8190,
   headerBytes: 65_536,
@@ -82,7 +85,10 @@ const BOUNDS: Readonly<Record<NumericLimit, readonly [minimum: number, maximum: 
  *
  * @throws RyegateError `ERR_RYEGATE_LIMIT` for an unknown name or a senseless value.
  */
-export function resolveLimits(partial: Partial<Limits> = {}): Readonly<Limits> {
+export function resolveLimits(partial: PartialLimits = {}): Readonly<Limits> {
+  if (typeof partial !== 'object' || partial === null) {
+    throw new RyegateError('ERR_RYEGATE_LIMIT', 'limits: give an object of limits by name.');
+  }
   const given = Object.entries(partial).filter(([, value]) => value !== undefined);
   for (const [name, value] of given) checkLimit(name, value);
   return Object.freeze({ ...DEFAULT_LIMITS, ...Object.fromEntries(given) });

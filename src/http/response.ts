@@ -1,11 +1,9 @@
 import { RyegateError } from '../errors.ts';
+import type { Chunk } from '../io/chunk.ts';
 import { currentHTTPDate } from './date.ts';
 import { parseDecimal } from './grammar.ts';
 import type { HeaderList } from './headers.ts';
 import { bodyForbidden } from './status.ts';
-
-/** A piece of a response body: bytes, or a string that is sent as UTF-8. */
-export type Chunk = Uint8Array | string;
 
 /** Where a response goes. */
 export interface ByteSink {
@@ -27,11 +25,13 @@ export interface Producer {
 
 /** Told once what becomes of a response. */
 export interface ResponseOwner {
+  /** Its head is about to be rendered: the last moment to decide about `keepAlive`. */
+  responseBegins(response: Response): void;
   /** It is complete. */
   responseEnded(response: Response): void;
   /** Its end cannot be sent: the connection has to be broken off, so that the client can tell. */
   responseBroken(response: Response, error: Error): void;
-  /** The producer did something wrong that could be mended. */
+  /** The producer did something wrong, which is to be logged. */
   responseFault(error: RyegateError): void;
 }
 
@@ -97,7 +97,8 @@ export class Response {
     return this.status !== 0;
   }
 
-  get ended(): boolean {
+  /** Whether nothing can be sent any more: it is complete, broken off, or its client has gone. */
+  get over(): boolean {
     return this.#ended;
   }
 
@@ -128,9 +129,10 @@ export class Response {
     const given = this.#scan(code, headers);
     this.#declared = given.length;
     this.#frame(code, length);
+    this.#owner.responseBegins(this);
     this.status = code;
     let head = `HTTP/1.1 ${status}\r\n`;
-    const bare = code < 200 || code === 204;
+    const bare = this.#isBare(code);
     for (const [name, value] of headers) {
       if (given.special && isFraming(name, bare)) continue;
       head += `${name}: ${value}\r\n`;
@@ -162,17 +164,23 @@ export class Response {
           if (given.length >= 0) throw contentLengthError('is given twice');
           given.length = parseDecimal(value);
           if (given.length < 0) throw contentLengthError(`is ${JSON.stringify(value)}`);
-          if (code < 200 || code === 204) given.special = true;
+          if (this.#isBare(code)) given.special = true;
           break;
       }
     }
     return given;
   }
 
+  /** Whether the response must not say how long its body is; RFC 9110 section 8.6. */
+  #isBare(code: number): boolean {
+    if (code < 200 || code === 204) return true;
+    return this.#context.method === 'CONNECT' && code < 300;
+  }
+
   #frame(code: number, length: number): void {
     const { method, minor } = this.#context;
-    if (code < 200) this.keepAlive = false;
-    if (bodyForbidden(code)) {
+    if (code < 200 || method === 'CONNECT') this.keepAlive = false;
+    if (bodyForbidden(code) || this.#isBare(code)) {
       this.#framing = 'none';
       return;
     }
@@ -252,13 +260,13 @@ export class Response {
   end(): void {
     if (this.#ended) return;
     if (this.#framing === 'length' && this.bytesSent < this.#declared) {
-      this.abort(
-        new RyegateError(
-          'ERR_RYEGATE_RESULT_TOO_SHORT',
-          `the result has ${this.bytesSent} of the ${this.#declared} bytes of its ` +
-            'Content-Length, so the connection was aborted: declare the true length, or none',
-        ),
+      const error = new RyegateError(
+        'ERR_RYEGATE_RESULT_TOO_SHORT',
+        `the result has ${this.bytesSent} of the ${this.#declared} bytes of its ` +
+          'Content-Length, so the connection was aborted: declare the true length, or none',
       );
+      this.abort(error);
+      this.#owner.responseFault(error);
       return;
     }
     if (this.#framing === 'chunked') this.#sink.writeLatin1('0\r\n\r\n');

@@ -1,13 +1,16 @@
+import { RyegateError } from '../errors.ts';
 import { HTTPConnection } from '../http/connection.ts';
 import { httpDate } from '../http/date.ts';
 import type { Gateway } from '../http/gateway.ts';
 import { checkHeaders, checkStatus, type HeaderList, Headers } from '../http/headers.ts';
-import type { HTTPError } from '../http/httperror.ts';
+import { HTTPError } from '../http/httperror.ts';
 import type { HTTPRequest } from '../http/request.ts';
 import { reasonPhrase } from '../http/status.ts';
 import type { InputStream } from '../io/inputstream.ts';
 import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
+import { asyncUnderSync } from '../socketserver/baseserver.ts';
 import { BaseRequestHandler, CONTINUES, type Handling } from '../socketserver/index.ts';
+import { isThenable } from '../thenable.ts';
 import { VERSION } from '../version.ts';
 import { errorPage } from './errorpage.ts';
 import type { HTTPServer } from './httpserver.ts';
@@ -112,16 +115,29 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
     this.httpRequest = request;
     this.#headers = null;
     this.#wfile = null;
+    this.#status = '';
+    this.#responseHeaders = [];
   }
 
   fault(error: Error): void {
-    this.logError(error.message);
+    this.guard(() => this.logError(error.message));
   }
 
   connectionLost(_error: Error | null): void {
-    const finishing = this.finish();
-    if (finishing instanceof Promise) finishing.catch((failure) => this.#report(failure));
+    this.guard(() => {
+      const finishing: unknown = this.finish();
+      if (isThenable(finishing)) finishing.then(null, (error) => this.#report(error));
+    });
     this.server.shutdownRequest(this.request);
+  }
+
+  /** @internal Runs an override whose failure must not become that of the response. */
+  guard(override: () => void): void {
+    try {
+      override();
+    } catch (error) {
+      this.#report(error);
+    }
   }
 
   // What a subclass overrides or calls.
@@ -138,38 +154,50 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
       this.sendError(501, `Unsupported method ('${this.command}')`);
       return;
     }
+    const done: unknown = (method as DoMethod).call(this);
+    if (isThenable(done)) this.#await(done);
+    else this.#complete();
+  }
+
+  #await(done: PromiseLike<unknown>): void {
     const { response } = this.httpRequest;
-    const done = (method as DoMethod).call(this);
-    if (!(done instanceof Promise)) {
-      this.#complete();
-      return;
-    }
+    const current = (): boolean => this.httpRequest.response === response;
     done.then(
       () => {
-        if (this.httpRequest?.response === response) this.#complete();
+        if (current()) this.#complete();
       },
       (error) => {
-        if (this.httpRequest?.response === response) this.#fail(error);
+        if (current()) this.#fail(error);
       },
     );
+    if (this.request.blocking) this.#fail(asyncUnderSync(`do${this.command}()`));
   }
 
   #complete(): void {
     const { response } = this.httpRequest;
-    if (!response.headSent && this.#status !== '') this.endHeaders();
-    if (response.headSent) response.end();
-    else this.sendError(500, undefined, `do${this.command}() sent no response`);
+    if (response.over) return;
+    try {
+      if (!response.headSent && this.#status !== '') this.endHeaders();
+      if (response.headSent) response.end();
+      else this.sendError(500, undefined, `do${this.command}() sent no response`);
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
+  /** Answers a failure, by the status of a request that is refused, else 500. */
   #fail(error: unknown): void {
-    this.#report(error);
     const { response } = this.httpRequest;
-    if (response.headSent) response.abort(error as Error);
+    // A client that goes away is no fault of anybody here.
+    if (!isClientGone(error)) this.#report(error);
+    if (response.over) return;
+    if (response.headSent) response.abort(new Error('the handler failed', { cause: error }));
+    else if (error instanceof HTTPError) this.sendError(error.status, undefined, error.message);
     else this.sendError(500);
   }
 
   #report(error: unknown): void {
-    this.server.handleError(this.request, this.clientAddress, error);
+    this.server.reportError(this.request, error);
   }
 
   /**
@@ -179,9 +207,10 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
    */
   sendError(code: number, message: string = reasonPhrase(code), explain?: string): void {
     const { response } = this.httpRequest;
-    this.logError(`code ${code}, message ${message}`);
+    this.guard(() => this.logError(`code ${code}, message ${message}`));
     this.#responseHeaders = [['Connection', 'close']];
-    this.#status = `${code} ${message.replace(/[^\x20-\x7e]/g, '?')}`;
+    this.#status = `${code} ${String(message).replace(/[^\x20-\x7e]/g, '?')}`;
+    checkStatus(this.#status);
     const page = errorPage(code, message, explain);
     this.sendHeader('Content-Type', 'text/html; charset=utf-8');
     this.sendHeader('Content-Length', String(page.length));
@@ -202,16 +231,27 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
     this.#responseHeaders.push([name, value]);
   }
 
-  /** Sends the head. Throws `ERR_RYEGATE_HEADER`, `ERR_RYEGATE_HOP_BY_HOP`. */
+  /**
+   * Sends the head.
+   *
+   * @throws RyegateError `ERR_RYEGATE_NO_STATUS` without `sendResponse()`, `ERR_RYEGATE_HEADER`,
+   *   `ERR_RYEGATE_HOP_BY_HOP`
+   */
   endHeaders(): void {
     const { response } = this.httpRequest;
+    if (this.#status === '') {
+      throw new RyegateError(
+        'ERR_RYEGATE_NO_STATUS',
+        'endHeaders() was called without a status: call sendResponse(code) before it',
+      );
+    }
     const status = this.#status;
     const headers = this.#responseHeaders;
     this.#status = '';
     this.#responseHeaders = [];
     checkHeaders(headers);
     response.start(status, headers, -1);
-    this.logRequest(response.status);
+    this.guard(() => this.logRequest(response.status));
   }
 
   /** Called for each response. The default logs a line when the server's `logRequests` is on. */
@@ -249,6 +289,10 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
   logDateTimeString(): string {
     return formatLogTime(new Date());
   }
+}
+
+function isClientGone(error: unknown): boolean {
+  return error instanceof RyegateError && error.code === 'ERR_RYEGATE_CLIENT_GONE';
 }
 
 function pairs(fields: readonly string[]): HeaderList {

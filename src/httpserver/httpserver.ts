@@ -1,5 +1,5 @@
 import type { HTTPSettings } from '../http/connection.ts';
-import { type Limits, resolveLimits } from '../http/limits.ts';
+import { type PartialLimits, resolveLimits } from '../http/limits.ts';
 import { keptFields } from '../http/response.ts';
 import { checkSeconds } from '../milliseconds.ts';
 import type {
@@ -12,13 +12,13 @@ import { VERSION } from '../version.ts';
 
 export interface HTTPServerOptions extends TCPServerOptions {
   /** What is taken from a client before it is refused; see `Limits`. */
-  limits?: Partial<Limits>;
+  limits?: PartialLimits | undefined;
   /** Seconds that an idle connection is kept. Default 65: longer than load balancers keep it. */
-  keepAliveTimeout?: number;
+  keepAliveTimeout?: number | undefined;
   /** Seconds that the head of a request may take to arrive. Default 60. */
-  headTimeout?: number;
+  headTimeout?: number | undefined;
   /** Whether the handlers' default `logRequest()` writes a line for each request. Default false. */
-  logRequests?: boolean;
+  logRequests?: boolean | undefined;
 }
 
 /**

@@ -1,40 +1,15 @@
-import type { Chunk, Producer, Response } from '../http/response.ts';
+import type { Producer, Response } from '../http/response.ts';
+import { PacedWriter } from '../io/pacedwriter.ts';
 
 /** The `wfile` of an HTTP handler: writes to the body of one response. */
-export class ResponseFile implements Producer {
-  readonly #response: Response;
-  #waiting: (() => void)[] = [];
-
+export class ResponseFile extends PacedWriter implements Producer {
   constructor(response: Response) {
-    this.#response = response;
+    super(response);
     response.producer = this;
-  }
-
-  /** Awaiting the promise keeps to the client's pace; ignoring it is allowed. */
-  write(chunk: Chunk): Promise<void> {
-    this.#response.write(chunk);
-    return this.flush();
-  }
-
-  async writelines(chunks: Iterable<Chunk>): Promise<void> {
-    for (const chunk of chunks) await this.write(chunk);
-  }
-
-  /** Resolves when little enough is buffered to write on, or nothing can be sent any more. */
-  flush(): Promise<void> {
-    if (!this.#response.congested) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#waiting.push(resolve);
-    });
-  }
-
-  /** @internal */
-  drained(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   /** @internal */
   clientGone(): void {
-    this.drained();
+    this.lost();
   }
 }

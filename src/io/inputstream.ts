@@ -223,6 +223,8 @@ export class InputStream implements AsyncIterable<Buffer> {
       reader.resolve(value);
     }
     this.#readers.splice(0, served);
+    // The next one begins to wait now.
+    if (served > 0 && this.#readers.length > 0) this.#source?.demand();
   }
 
   #pauseOrResume(): void {

@@ -1,6 +1,7 @@
 import { SystemCallError } from '../errors.ts';
 import { toMilliseconds } from '../milliseconds.ts';
-import { type NativeLoopHook, type NativePoller, native } from '../native.ts';
+import { construct, type NativeLoopHook, type NativePoller, native } from '../native.ts';
+import { claim, unclaim } from '../selectors/claims.ts';
 import { isNative, type NativeSelector, type Selector } from '../selectors/index.ts';
 import type { Channel } from './protocol.ts';
 
@@ -20,31 +21,46 @@ export interface Harvester {
   close(): void;
 }
 
-/** `owned`: the reactor made the selector and closes it. */
-export function makeHarvester(selector: Selector, owned: boolean): Harvester {
-  return isNative(selector)
-    ? new NativeHarvester(selector, owned)
-    : new ForeignHarvester(selector, owned);
+/** Throws `ERR_RYEGATE_SELECTOR_IN_USE` for a selector of another server. */
+export function makeHarvester(selector: Selector): Harvester {
+  claim(selector);
+  return isNative(selector) ? new NativeHarvester(selector) : new ForeignHarvester(selector);
 }
 
-function register(selector: Selector, channel: Channel, before: number, after: number): void {
-  if (after === 0) selector.unregister(channel.fd);
-  else if (before === 0) selector.register(channel.fd, after, channel);
-  else selector.modify(channel.fd, after, channel);
+/** What is watched. A selector of the caller's may watch descriptors of the caller's besides. */
+class Channels {
+  readonly #selector: Selector;
+  readonly #byDescriptor: (Channel | undefined)[] = [];
+
+  constructor(selector: Selector) {
+    this.#selector = selector;
+  }
+
+  change(channel: Channel, before: number, after: number): void {
+    const { fd } = channel;
+    if (after === 0) this.#selector.unregister(fd);
+    else if (before === 0) this.#selector.register(fd, after, channel);
+    else this.#selector.modify(fd, after, channel);
+    this.#byDescriptor[fd] = after === 0 ? undefined : channel;
+  }
+
+  ready(fd: number, events: number): void {
+    this.#byDescriptor[fd]?.ready(events);
+  }
 }
 
 /** Reads the addon's ring, without a list of keys. */
 class NativeHarvester implements Harvester {
   readonly #selector: NativeSelector;
-  readonly #owned: boolean;
+  readonly #channels: Channels;
 
-  constructor(selector: NativeSelector, owned: boolean) {
+  constructor(selector: NativeSelector) {
     this.#selector = selector;
-    this.#owned = owned;
+    this.#channels = new Channels(selector);
   }
 
   watch(channel: Channel, before: number, after: number): void {
-    register(this.#selector, channel, before, after);
+    this.#channels.change(channel, before, after);
   }
 
   wait(timeout: number): boolean {
@@ -54,12 +70,10 @@ class NativeHarvester implements Harvester {
   }
 
   harvest(count: number): void {
-    const selector = this.#selector;
-    if (count < 0) throw new SystemCallError(count, selector.backend, 'waiting for readiness');
-    const { ring } = selector;
+    const { ring, backend } = this.#selector;
+    if (count < 0) throw new SystemCallError(count, backend, 'waiting for readiness');
     for (let i = 0; i < 2 * count; i += 2) {
-      const key = selector.keyOf(ring[i] as number);
-      if (key !== undefined) (key.data as Channel).ready((ring[i + 1] as number) & key.events);
+      this.#channels.ready(ring[i] as number, ring[i + 1] as number);
     }
   }
 
@@ -68,7 +82,7 @@ class NativeHarvester implements Harvester {
   }
 
   close(): void {
-    if (this.#owned) this.#selector.close();
+    unclaim(this.#selector);
   }
 }
 
@@ -78,19 +92,22 @@ class NativeHarvester implements Harvester {
  */
 class ForeignHarvester implements Harvester {
   readonly #selector: Selector;
-  readonly #owned: boolean;
+  readonly #channels: Channels;
   readonly #fd: number;
   readonly #shadow: NativePoller | null;
 
-  constructor(selector: Selector, owned: boolean) {
+  constructor(selector: Selector) {
     this.#selector = selector;
-    this.#owned = owned;
+    this.#channels = new Channels(selector);
     this.#fd = selector.fileno?.() ?? -1;
-    this.#shadow = this.#fd >= 0 ? null : new native.Poller('poll', new Int32Array(2));
+    this.#shadow =
+      this.#fd >= 0
+        ? null
+        : construct(() => new native.Poller('poll', new Int32Array(2)), 'no shadow');
   }
 
   watch(channel: Channel, before: number, after: number): void {
-    register(this.#selector, channel, before, after);
+    this.#channels.change(channel, before, after);
     if (after === 0) this.#shadow?.remove(channel.fd);
     else if (before === 0) this.#shadow?.add(channel.fd, after);
     else this.#shadow?.modify(channel.fd, after);
@@ -98,10 +115,7 @@ class ForeignHarvester implements Harvester {
 
   wait(timeout: number): boolean {
     const ready = this.#selector.select(timeout === Infinity ? null : timeout);
-    for (const [key, events] of ready) {
-      // A selector of the caller's may watch descriptors of the caller's too.
-      if (isChannel(key.data)) key.data.ready(events);
-    }
+    for (const [key, events] of ready) this.#channels.ready(key.fd, events);
     return ready.length > 0;
   }
 
@@ -115,10 +129,6 @@ class ForeignHarvester implements Harvester {
 
   close(): void {
     this.#shadow?.close();
-    if (this.#owned) this.#selector.close();
+    unclaim(this.#selector);
   }
-}
-
-function isChannel(data: unknown): data is Channel {
-  return typeof (data as Channel | null)?.ready === 'function';
 }

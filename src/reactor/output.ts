@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { SystemCallError } from '../errors.ts';
+import { chunkChanged } from '../io/chunk.ts';
 import type { OutputQueue } from './outputqueue.ts';
 import { SEND_WORDS, SENDS, type Slabs } from './slabs.ts';
 import type { StreamSocket } from './streamsocket.ts';
@@ -16,6 +17,8 @@ export class Output {
   readonly #slabs: Slabs;
   readonly #owners: StreamSocket[] = [];
   readonly #externals: Uint8Array[] = [];
+  /** Their sizes when they were written. */
+  readonly #externalSizes: number[] = [];
   #count = 0;
   #used = 0;
   /** System calls made to send. */
@@ -74,6 +77,7 @@ export class Output {
 
   #external(chunk: Uint8Array): void {
     this.#slabs.sends[(this.#count - 1) * SEND_WORDS + 3] = this.#externals.push(chunk) - 1;
+    this.#externalSizes.push(chunk.length);
   }
 
   /** Whether the last run is `socket`'s and can grow. */
@@ -105,16 +109,21 @@ export class Output {
     for (let i = 0; i < count; i++) this.#settle(this.#owners[i] as StreamSocket, i * SEND_WORDS);
     this.sends += count;
     this.#owners.length = 0;
-    if (this.#externals.length > 0) this.#externals.length = 0;
+    if (this.#externals.length > 0) this.#externals.length = this.#externalSizes.length = 0;
   }
 
   #settle(socket: StreamSocket, entry: number): void {
     const { sends, output } = this.#slabs;
     const length = sends[entry + 2] as number;
-    const external = this.#externals[sends[entry + 3] as number];
+    const index = sends[entry + 3] as number;
+    const external = this.#externals[index];
     const result = sends[entry + 5] as number;
     if (external === undefined && result === length) {
       socket.took(length);
+      return;
+    }
+    if (external?.length !== this.#externalSizes[index]) {
+      socket.abort(chunkChanged());
       return;
     }
     if (result < 0 && result !== EAGAIN) {
@@ -143,6 +152,10 @@ export class Output {
   /** Whether the whole of the queue's first chunk went. */
   #sendHead(socket: StreamSocket, queue: OutputQueue): boolean {
     const { sends, batch } = this.#slabs;
+    if (queue.changed) {
+      socket.abort(chunkChanged());
+      return false;
+    }
     const left = queue.head.length - queue.offset;
     sends.set([socket.fd, 0, 0, 0, queue.offset]);
     batch.sendMany(1, [queue.head]);

@@ -2,8 +2,9 @@ import { constants } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 import { RyegateError, SystemCallError } from '../errors.ts';
 import { toMilliseconds } from '../milliseconds.ts';
-import { type NativeLoopHook, type NativeWaker, native } from '../native.ts';
+import { construct, type NativeLoopHook, type NativeWaker, native } from '../native.ts';
 import { EVENT_READ, makeSelector, type Selector, type SelectorName } from '../selectors/index.ts';
+import { isThenable } from '../thenable.ts';
 import { Deadlines } from './deadlines.ts';
 import { type Harvester, makeHarvester } from './harvester.ts';
 import type { Listener } from './listener.ts';
@@ -55,11 +56,12 @@ export class Reactor {
   readonly readable: StreamSocket[] = [];
   readonly writable: StreamSocket[] = [];
   readonly accepting: Listener[] = [];
-  readonly waker: NativeWaker = new native.Waker();
+  readonly waker: NativeWaker;
   /** Turns so far: an idle reactor makes none. */
   turns = 0;
   /** Told what a protocol throws; the connection is aborted. Must not throw. */
   onError: (error: unknown, socket: StreamSocket | null) => void = () => {};
+  readonly #owned: boolean;
   readonly #harvester: Harvester;
   readonly #wakerChannel: Channel;
   #hook: NativeLoopHook | null = null;
@@ -79,12 +81,29 @@ export class Reactor {
 
   /** A selector of the caller's own is left open by `close()`. */
   constructor(selector: Selector | SelectorName | 'auto' = 'auto') {
-    const owned = typeof selector === 'string';
-    this.selector = owned ? makeSelector(selector) : selector;
-    this.#harvester = makeHarvester(this.selector, owned);
-    const { waker } = this;
+    const waker = construct(() => new native.Waker(), 'a server needs descriptors of its own');
+    this.waker = waker;
     this.#wakerChannel = { fd: waker.fileno(), ready: () => waker.drain() };
-    this.watch(this.#wakerChannel, 0, EVENT_READ);
+    this.#owned = typeof selector === 'string';
+    try {
+      this.selector = typeof selector === 'string' ? makeSelector(selector) : selector;
+      this.#harvester = this.#join(this.selector);
+    } catch (error) {
+      waker.close();
+      throw error;
+    }
+  }
+
+  #join(selector: Selector): Harvester {
+    const harvester = makeHarvester(selector);
+    try {
+      harvester.watch(this.#wakerChannel, 0, EVENT_READ);
+    } catch (error) {
+      harvester.close();
+      if (this.#owned) selector.close();
+      throw error;
+    }
+    return harvester;
   }
 
   /** Monotonic milliseconds, read once in a turn. */
@@ -107,10 +126,7 @@ export class Reactor {
       this.#begin(serving);
       this.#settleRun = { resolve, reject };
       try {
-        this.#hook ??= this.#harvester.hook(
-          (count) => this.#turn(count),
-          () => this.#flush(),
-        );
+        this.#hook ??= this.#makeHook();
         const failure = this.#hook.start();
         if (failure < 0) throw new SystemCallError(failure, 'uv_poll_start', 'the loop refused');
       } catch (error) {
@@ -127,6 +143,12 @@ export class Reactor {
     });
   }
 
+  #makeHook(): NativeLoopHook {
+    const turn = (count: number): void => this.#turn(count);
+    const flush = (): void => this.#flush();
+    return construct(() => this.#harvester.hook(turn, flush), 'the loop cannot watch the selector');
+  }
+
   /** Serves, blocking the thread, until `serving.done()`. */
   runSync(serving: Serving): void {
     this.#begin(serving);
@@ -140,6 +162,7 @@ export class Reactor {
         this.#flushTurn();
         this.#callActions(serving);
         if (this.deadlines.next <= this.now) this.#sweep();
+        this.#flushTurn();
       }
     } finally {
       this.#blocking = false;
@@ -303,9 +326,9 @@ export class Reactor {
 
   #callActions({ actions }: Serving): void {
     const acting: unknown = actions?.();
-    if (!(acting instanceof Promise)) return;
+    if (!isThenable(acting)) return;
     // Nobody would wait for it, or see it fail.
-    acting.catch(() => {});
+    acting.then(null, () => {});
     throw new RyegateError(
       'ERR_RYEGATE_ASYNC',
       'serviceActions() returned a promise: it has to be synchronous, and quick',
@@ -335,7 +358,11 @@ export class Reactor {
     const unsettled = this.#unsettled;
     if (unsettled.length === 0) return;
     this.#unsettled = [];
-    for (const socket of unsettled) socket.settle();
+    for (const socket of unsettled) {
+      // What one of them has written, at its end, to another must go before that is closed.
+      this.output.send();
+      socket.settle();
+    }
   }
 
   // For sockets and listeners.
@@ -410,8 +437,12 @@ export class Reactor {
     this.#flushTurn();
     clearTimeout(this.#sweepTimer);
     this.#hook?.close();
-    this.watch(this.#wakerChannel, EVENT_READ, 0);
-    this.#harvester.close();
-    this.waker.close();
+    try {
+      this.watch(this.#wakerChannel, EVENT_READ, 0);
+    } finally {
+      this.#harvester.close();
+      if (this.#owned) this.selector.close();
+      this.waker.close();
+    }
   }
 }

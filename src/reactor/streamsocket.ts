@@ -1,3 +1,4 @@
+import { checkChunk } from '../io/chunk.ts';
 import { native } from '../native.ts';
 import { EVENT_READ, EVENT_WRITE } from '../selectors/selector.ts';
 import { Discard } from './discard.ts';
@@ -103,6 +104,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** `bytes` must not change until they have gone, as with a `node:stream`. */
   write(bytes: Uint8Array): void {
+    checkChunk(bytes);
     if (this.#state !== 'open' || bytes.length === 0) return;
     this.#buffered += bytes.length;
     this.#reactor.output.bytes(this, bytes);
@@ -177,7 +179,10 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** @internal */
   received(bytes: Buffer, start: number, end: number): void {
-    if (this.#reading && !this.closed) this.#protocol?.dataReceived(bytes, start, end);
+    // Also while paused: what has been received already cannot be put back.
+    if (this.#state === 'open' || this.#state === 'lingering') {
+      this.#protocol?.dataReceived(bytes, start, end);
+    }
   }
 
   /** @internal */
@@ -262,6 +267,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
     } catch (error) {
       this.#registered = 0;
       this.#error = error as Error;
+      this.#reactor.onError(error, this);
       this.#close();
     }
   }
@@ -303,9 +309,15 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   #release(): void {
     this.#state = 'closed';
-    if (this.#registered !== 0) this.#reactor.watch(this, this.#registered, 0);
-    this.#registered = 0;
     this.#queue = null;
     this.#reactor.release(this);
+    if (this.#registered === 0) return;
+    try {
+      this.#reactor.watch(this, this.#registered, 0);
+    } catch (error) {
+      // A selector of the caller's own refuses to let go.
+      this.#reactor.onError(error, this);
+    }
+    this.#registered = 0;
   }
 }

@@ -1,6 +1,7 @@
 import { RyegateError, SystemCallError } from '../errors.ts';
 import { toMilliseconds } from '../milliseconds.ts';
-import { type NativePoller, native } from '../native.ts';
+import { construct, type NativePoller, native } from '../native.ts';
+import { checkUnclaimed } from './claims.ts';
 import {
   checkEvents,
   descriptorOf,
@@ -31,15 +32,8 @@ export abstract class NativeSelector implements Selector {
         `${backend} is not available on this system: expected one of ${native.backends.join(', ')}`,
       );
     }
-    try {
-      this.poller = new native.Poller(backend, this.ring);
-    } catch (error) {
-      const { errno } = error as { errno?: number };
-      if (errno === undefined) throw error;
-      throw new SystemCallError(errno, backend, 'the selector could not be opened', {
-        cause: error,
-      });
-    }
+    const { Poller } = native;
+    this.poller = construct(() => new Poller(backend, this.ring), 'the selector was not opened');
   }
 
   register(fileobj: FileObject, events: number, data: unknown = null): SelectorKey {
@@ -104,11 +98,6 @@ export abstract class NativeSelector implements Selector {
     return this.#closed ? null : new SelectorMap(this.#keys, (fileobj) => this.#lookUp(fileobj));
   }
 
-  /** The key of a descriptor of the ring; undefined when it has been unregistered since. */
-  keyOf(fd: number): SelectorKey | undefined {
-    return this.#keys[fd];
-  }
-
   /** The backend's own descriptor, readable while something is ready; -1 for poll and select. */
   fileno(): number {
     return this.poller.fileno();
@@ -116,6 +105,7 @@ export abstract class NativeSelector implements Selector {
 
   close(): void {
     if (this.#closed) return;
+    checkUnclaimed(this, 'close the server first');
     this.#closed = true;
     this.#keys.length = 0;
     this.poller.close();

@@ -1,4 +1,5 @@
 import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
+import { isThenable } from '../thenable.ts';
 import type { BaseServer } from './baseserver.ts';
 
 /**
@@ -50,8 +51,8 @@ export class BaseRequestHandler {
     } catch (error) {
       return this.#finishAfter(error);
     }
-    if (handling instanceof Promise) {
-      return handling.then(
+    if (isThenable(handling)) {
+      return Promise.resolve(handling).then(
         () => this.finish(),
         (error) => this.#finishAfter(error),
       );
@@ -64,6 +65,6 @@ export class BaseRequestHandler {
       throw error;
     };
     const finishing = this.finish();
-    return finishing instanceof Promise ? finishing.then(rethrow) : rethrow();
+    return isThenable(finishing) ? Promise.resolve(finishing).then(rethrow) : rethrow();
   }
 }

@@ -4,18 +4,19 @@ import { Control, type ShutdownEvent, type ShutdownHandle } from '../reactor/con
 import { Reactor } from '../reactor/reactor.ts';
 import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
 import { isNative, type Selector, type SelectorName } from '../selectors/index.ts';
+import { isThenable } from '../thenable.ts';
 import { formatAddress, type ServerAddress } from './address.ts';
 import { CONTINUES, type Handling, type RequestHandlerClass } from './baserequesthandler.ts';
 import { formatException } from './formatexception.ts';
 
 export interface BaseServerOptions {
   /** The readiness facility: a name, or a selector of the caller's own. Default `auto`. */
-  selector?: Selector | SelectorName | 'auto';
+  selector?: Selector | SelectorName | 'auto' | undefined;
 }
 
 export interface ServeOptions {
   /** Ends the serving as `shutdown()` does; when already aborted, serving does not begin. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** Taking one connection, as `handleRequest()` does. */
@@ -56,11 +57,11 @@ export abstract class BaseServer implements AsyncDisposable {
     options: BaseServerOptions = {},
   ) {
     this.serverAddress = serverAddress;
-    this.RequestHandlerClass = requestHandlerClass;
+    this.RequestHandlerClass = checkHandlerClass(requestHandlerClass);
     this.reactor = new Reactor(options.selector);
     this.reactor.onError = (error, socket) => {
       if (socket === null) this.logError(error);
-      else this.#report(socket, error);
+      else this.reportError(socket, error);
     };
   }
 
@@ -95,6 +96,12 @@ export abstract class BaseServer implements AsyncDisposable {
   async serveForever(pollInterval = 0.5, options: ServeOptions = {}): Promise<void> {
     checkPollInterval(pollInterval);
     const { signal } = options;
+    if (signal !== undefined && !(signal instanceof AbortSignal)) {
+      throw new RyegateError(
+        'ERR_RYEGATE_SIGNAL',
+        'the signal to serve by is no AbortSignal: pass the signal of an AbortController',
+      );
+    }
     if (signal?.aborted) return;
     this.#beginServing();
     const abort = (): void => this.#control.request();
@@ -216,9 +223,12 @@ export abstract class BaseServer implements AsyncDisposable {
   }
 
   #endServing(): void {
-    this.accept(0);
-    this.#serving = false;
-    this.#control.detach();
+    try {
+      this.accept(0);
+    } finally {
+      this.#serving = false;
+      this.#control.detach();
+    }
   }
 
   // One connection's way.
@@ -235,17 +245,31 @@ export abstract class BaseServer implements AsyncDisposable {
       this.accept(0);
     }
     try {
-      if (this.#verify(request, clientAddress)) this.processRequest(request, clientAddress);
-      else this.shutdownRequest(request);
+      if (this.#verify(request, clientAddress)) {
+        // An override may be async.
+        const processing: unknown = this.processRequest(request, clientAddress);
+        if (isThenable(processing)) processing.then(null, (error) => this.#fail(request, error));
+      } else {
+        this.shutdownRequest(request);
+      }
     } catch (error) {
-      this.#report(request, error);
+      this.#fail(request, error);
+    }
+  }
+
+  #fail(request: StreamSocket, error: unknown): void {
+    this.reportError(request, error);
+    try {
       this.shutdownRequest(request);
+    } catch (failure) {
+      this.logError(failure);
     }
   }
 
   #verify(request: StreamSocket, clientAddress: ClientAddress): boolean {
     const verdict: unknown = this.verifyRequest(request, clientAddress);
-    if (verdict instanceof Promise) {
+    if (isThenable(verdict)) {
+      verdict.then(null, () => {});
       // A promise is truthy: taking it for a yes would let everybody in.
       throw new RyegateError(
         'ERR_RYEGATE_ASYNC',
@@ -264,22 +288,18 @@ export abstract class BaseServer implements AsyncDisposable {
   processRequest(request: StreamSocket, clientAddress: ClientAddress): void {
     const handling = this.finishRequest(request, clientAddress);
     if (handling === CONTINUES) return;
-    if (!(handling instanceof Promise)) {
+    if (!isThenable(handling)) {
       this.shutdownRequest(request);
       return;
     }
-    const failed = (error: unknown): void => {
-      this.#report(request, error);
-      this.shutdownRequest(request);
-    };
     if (this.reactor.blocking) {
-      handling.catch(() => {});
-      failed(asyncUnderSync('handle()'));
+      handling.then(null, () => {});
+      this.#fail(request, asyncUnderSync('handle()'));
       return;
     }
     handling
-      .then(() => this.shutdownRequest(request), failed)
-      .catch((error) => this.logError(error));
+      .then(() => this.shutdownRequest(request))
+      .then(null, (error) => this.#fail(request, error));
   }
 
   /** Makes the handler and lets it serve. */
@@ -319,7 +339,8 @@ export abstract class BaseServer implements AsyncDisposable {
     process.stderr.write(`ryegate: ${formatException(error)}\n`);
   }
 
-  #report(request: StreamSocket, error: unknown): void {
+  /** @internal Calls `handleError()`, and survives it. */
+  reportError(request: StreamSocket, error: unknown): void {
     try {
       this.handleError(request, request.clientAddress, error);
     } catch (failure) {
@@ -342,18 +363,28 @@ export abstract class BaseServer implements AsyncDisposable {
   async #close(): Promise<void> {
     if (this.#serving) await this.shutdown();
     this.closeListener();
-    const { closeTimeout, blockOnClose } = this.constructor as typeof BaseServer;
+    try {
+      if ((this.constructor as typeof BaseServer).blockOnClose) await this.#finishRequests();
+    } finally {
+      this.reactor.close();
+    }
+  }
+
+  /** Serves on without new connections, until there are none or the time is up. */
+  async #finishRequests(): Promise<void> {
     const { sockets } = this.reactor;
-    if (blockOnClose) for (const socket of sockets) socket.serverClosing();
-    if (blockOnClose && sockets.size > 0) {
-      const deadline = setTimeout(() => {
-        for (const socket of sockets) socket.abort();
-      }, toMilliseconds(closeTimeout));
+    for (const socket of sockets) socket.serverClosing();
+    if (sockets.size === 0) return;
+    const { closeTimeout } = this.constructor as typeof BaseServer;
+    const deadline = setTimeout(() => {
+      for (const socket of sockets) socket.abort();
+    }, toMilliseconds(closeTimeout));
+    try {
       const done = (): boolean => sockets.size === 0;
       await this.reactor.run({ pollInterval: Infinity, actions: null, done });
+    } finally {
       clearTimeout(deadline);
     }
-    this.reactor.close();
   }
 
   /** `await using server = ...`: shuts down and closes. */
@@ -373,6 +404,16 @@ export function asyncUnderSync(what: string): RyegateError {
     'ERR_RYEGATE_ASYNC',
     `${what} returned a promise under serveForeverSync(), where no promise can settle: ` +
       'use serveForever(), or make it synchronous',
+  );
+}
+
+function checkHandlerClass(handlerClass: RequestHandlerClass): RequestHandlerClass {
+  if (typeof handlerClass === 'function' && typeof handlerClass.prototype === 'object') {
+    return handlerClass;
+  }
+  throw new RyegateError(
+    'ERR_RYEGATE_HANDLER_CLASS',
+    'the request handler class is no class: pass a subclass of BaseRequestHandler itself',
   );
 }
 

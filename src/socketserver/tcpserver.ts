@@ -1,4 +1,5 @@
 import { lstatSync, unlinkSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { RyegateError } from '../errors.ts';
 import { native } from '../native.ts';
 import { Listener } from '../reactor/listener.ts';
@@ -19,22 +20,30 @@ import { BaseServer, type BaseServerOptions } from './baseserver.ts';
 /** Settings of one server; each default is the class's static of the same name. */
 export interface TCPServerOptions extends BaseServerOptions {
   /** Binds and listens in the constructor. Default true. */
-  bindAndActivate?: boolean;
+  bindAndActivate?: boolean | undefined;
   /** `AF_INET`, `AF_INET6` or `AF_UNIX`; null takes it from the address. */
-  addressFamily?: number | null;
+  addressFamily?: number | null | undefined;
   /** Connections that the kernel keeps until they are accepted. It may allow fewer (somaxconn). */
-  requestQueueSize?: number;
+  requestQueueSize?: number | undefined;
   /** Binds although connections of an earlier server linger (SO_REUSEADDR). */
-  allowReuseAddress?: boolean;
+  allowReuseAddress?: boolean | undefined;
   /** Shares the port with other servers that allow it too (SO_REUSEPORT). */
-  allowReusePort?: boolean;
+  allowReusePort?: boolean | undefined;
   /** An IPv6 server does not take IPv4 clients. */
   ipv6Only?: boolean;
   /** Permission bits of a unix socket's file, such as 0o660; null leaves it to the umask. */
-  socketMode?: number | null;
+  socketMode?: number | null | undefined;
   /** An inherited listening descriptor, used instead of making one; the address is its own. */
-  fd?: number | null;
+  fd?: number | null | undefined;
 }
+
+/** The options of a server, completed by the defaults. */
+type TCPServerSettings = {
+  [Name in keyof Omit<TCPServerOptions, 'selector' | 'bindAndActivate'>]-?: Exclude<
+    TCPServerOptions[Name],
+    undefined
+  >;
+};
 
 /**
  * `socketserver.TCPServer`, for unix sockets as well: the address decides.
@@ -52,7 +61,7 @@ export class TCPServer extends BaseServer {
   static ipv6Only = false;
   static socketMode: number | null = null;
 
-  readonly options: Readonly<Required<Omit<TCPServerOptions, 'selector' | 'bindAndActivate'>>>;
+  readonly options: Readonly<TCPServerSettings>;
   #fd = -1;
   #listener: Listener | null = null;
   /** The socket file that is ours to remove, by inode. */
@@ -129,7 +138,8 @@ export class TCPServer extends BaseServer {
     }
     this.#check(bind(this.#fd, family, serverAddress, options.socketMode ?? -1), 'bind');
     if (typeof serverAddress === 'string' && !serverAddress.startsWith('\0')) {
-      this.#file = { path: serverAddress, ino: lstatSync(serverAddress).ino };
+      const path = resolve(serverAddress);
+      this.#file = { path, ino: lstatSync(path).ino };
     }
   }
 

@@ -1,3 +1,4 @@
+import { detached } from '../http/grammar.ts';
 import type { HTTPRequest } from '../http/request.ts';
 import type { ClientAddress } from '../reactor/streamsocket.ts';
 import type { Environ, ErrorStream } from './types.ts';
@@ -43,7 +44,7 @@ function variableOf(name: string): string {
   let variable = variables.get(name);
   if (variable === undefined) {
     variable = `HTTP_${name.toUpperCase().replaceAll('-', '_')}`;
-    if (variables.size < MOST_VARIABLES) variables.set(name, variable);
+    if (variables.size < MOST_VARIABLES) variables.set(detached(name), variable);
   }
   return variable;
 }

@@ -3,8 +3,9 @@ import { checkHeaders, checkStatus, type HeaderList } from '../http/headers.ts';
 import { HTTPError } from '../http/httperror.ts';
 import type { Producer, Response } from '../http/response.ts';
 import { reasonPhrase } from '../http/status.ts';
+import { byteLength, checkChunk, describe } from '../io/chunk.ts';
 import { formatException } from '../socketserver/formatexception.ts';
-import { byteLength, checkChunk, describe } from './chunk.ts';
+import { isThenable } from '../thenable.ts';
 import { discardResult, type ResultReader, readResult } from './result.ts';
 import type {
   Application,
@@ -16,6 +17,7 @@ import type {
   StartResponse,
   WriteFunction,
 } from './types.ts';
+import { guessScheme } from './util.ts';
 
 const ERROR_HEADERS: HeaderList = [['Content-Type', 'text/plain; charset=utf-8']];
 
@@ -64,14 +66,14 @@ export abstract class BaseHandler implements Producer {
     try {
       this.setupEnviron();
       const result = application(this.environ as Environ, this.startResponse);
-      if (isPromise(result)) this.#await(result);
+      if (isThenable(result)) this.#await(result);
       else this.finishResponse(result);
     } catch (error) {
       this.handleError(error);
     }
   }
 
-  #await(promise: Promise<ApplicationResult>): void {
+  #await(promise: PromiseLike<ApplicationResult>): void {
     promise.then(
       (result) => this.#settled(result),
       (error) => this.handleError(error),
@@ -99,6 +101,8 @@ export abstract class BaseHandler implements Producer {
   setupEnviron(): void {
     this.addCGIVars();
     const environ = this.environ as Environ;
+    environ['wsgi.version'] = [1, 0];
+    environ['wsgi.url_scheme'] = guessScheme(environ);
     environ['wsgi.input'] = this.getStdin();
     environ['wsgi.errors'] = this.getStderr();
     environ['wsgi.multithread'] = this.wsgiMultithread;
@@ -221,10 +225,10 @@ export abstract class BaseHandler implements Producer {
 
   /** Writes to `wsgi.errors`. Never throws. */
   logException(error: unknown): void {
-    const { code } = (error ?? {}) as { code?: unknown };
-    // A client that goes away is no fault of anybody here.
-    if (code === 'ERR_RYEGATE_CLIENT_GONE') return;
     try {
+      const { code } = (error ?? {}) as { code?: unknown };
+      // A client that goes away is no fault of anybody here.
+      if (code === 'ERR_RYEGATE_CLIENT_GONE') return;
       this.getStderr().write(`${formatException(error)}\n`);
     } catch {
       // With the log gone there is nowhere left to tell.
@@ -245,12 +249,8 @@ export abstract class BaseHandler implements Producer {
   }
 }
 
-function isPromise(value: unknown): value is Promise<ApplicationResult> {
-  return typeof (value as Promise<unknown> | null)?.then === 'function';
-}
-
 function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
+  return error instanceof Error ? error : new Error(formatException(error));
 }
 
 function resultError(result: unknown): RyegateError {

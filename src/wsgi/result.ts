@@ -1,4 +1,5 @@
-import { checkChunk } from './chunk.ts';
+import { checkChunk } from '../io/chunk.ts';
+import { isThenable } from '../thenable.ts';
 import type { ApplicationResult, Chunk, Closable } from './types.ts';
 
 /** What a result is read for. */
@@ -70,15 +71,15 @@ class Closer {
     this.closed = true;
     const { iterator } = this;
     this.iterator = null;
-    if (typeof iterator?.return === 'function') this.#settle(() => iterator.return?.());
-    if (typeof this.#result.close === 'function') this.#settle(() => this.#result.close?.());
+    this.#settle(() => iterator?.return?.());
+    this.#settle(() => this.#result.close?.());
   }
 
   #settle(end: () => unknown): void {
     const failed = (error: unknown): void => this.#consumer.logException(error);
     try {
       const ending = end();
-      if (ending instanceof Promise) ending.catch(failed);
+      if (isThenable(ending)) ending.then(null, failed);
     } catch (error) {
       failed(error);
     }
@@ -154,13 +155,18 @@ class AsyncReader implements ResultReader {
 
   pump(): void {
     if (this.#pumping || this.#closer.closed) return;
+    try {
+      this.#consumer.awaiting();
+    } catch (error) {
+      this.#consumer.handleError(error);
+      return;
+    }
     this.#pumping = true;
     this.#run().then(
-      (ended) => {
+      () => {
         this.#pumping = false;
-        if (ended) this.#consumer.finishContent();
         // The drain may have been told while the last chunk was waited for.
-        else if (!this.#consumer.congested) this.pump();
+        if (!this.#consumer.congested) this.pump();
       },
       (error) => {
         this.#pumping = false;
@@ -169,9 +175,13 @@ class AsyncReader implements ResultReader {
     );
   }
 
-  async #run(): Promise<boolean> {
+  async #run(): Promise<void> {
+    if (await this.#read()) this.#consumer.finishContent();
+  }
+
+  /** Whether the end has been reached. */
+  async #read(): Promise<boolean> {
     const consumer = this.#consumer;
-    consumer.awaiting();
     this.#closer.iterator ??= this.#result[Symbol.asyncIterator]();
     const iterator = this.#closer.iterator as AsyncIterator<Chunk>;
     while (!this.#closer.closed && !consumer.congested) {

@@ -17,6 +17,23 @@ export class SimpleHandler extends BaseHandler {
   readonly stderr: ErrorStream;
   readonly baseEnv: Environ;
 
+  // Two signatures, as a function in an object literal would lose its parameter types in a union.
+  constructor(
+    stdin: InputReader,
+    stdout: OutputFile,
+    stderr: ErrorStream,
+    environ: Environ,
+    multithread?: boolean,
+    multiprocess?: boolean,
+  );
+  constructor(
+    stdin: InputReader,
+    stdout: Response,
+    stderr: ErrorStream,
+    environ: Environ,
+    multithread?: boolean,
+    multiprocess?: boolean,
+  );
   constructor(
     stdin: InputReader,
     stdout: OutputFile | Response,
@@ -25,7 +42,7 @@ export class SimpleHandler extends BaseHandler {
     multithread: boolean = true,
     multiprocess: boolean = false,
   ) {
-    super(stdout instanceof Response ? stdout : responseTo(stdout, environ));
+    super(stdout instanceof Response ? stdout : responseTo(stdout, stderr, environ));
     this.stdin = stdin;
     this.stderr = stderr;
     this.baseEnv = environ;
@@ -42,21 +59,22 @@ export class SimpleHandler extends BaseHandler {
   }
 
   protected override addCGIVars(): void {
-    this.environ = this.baseEnv;
+    this.environ = { ...this.baseEnv };
   }
 }
 
 /** The response to the request that `environ` describes, for a connection that then ends. */
-function responseTo(stdout: OutputFile, environ: Environ): Response {
+function responseTo(stdout: OutputFile, stderr: ErrorStream, environ: Environ): Response {
   const sink: ByteSink = {
     congested: false,
     write: (bytes) => stdout.write(bytes),
     writeLatin1: (text) => stdout.write(Buffer.from(text, 'latin1')),
   };
   const owner: ResponseOwner = {
+    responseBegins() {},
     responseEnded() {},
     responseBroken() {},
-    responseFault: (error) => environ['wsgi.errors'].write(`${error.message}\n`),
+    responseFault: (error) => stderr.write(`${error.message}\n`),
   };
   const context = {
     method: environ.REQUEST_METHOD,

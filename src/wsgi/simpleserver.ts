@@ -50,7 +50,7 @@ export class WSGIServer extends HTTPServer {
   }
 }
 
-const standardError: ErrorStream = new WritableErrorStream(process.stderr);
+let standardError: ErrorStream | null = null;
 
 /** `wsgiref.simple_server.WSGIRequestHandler`: has the requests answered by the application. */
 export class WSGIRequestHandler extends BaseHTTPRequestHandler {
@@ -64,12 +64,12 @@ export class WSGIRequestHandler extends BaseHTTPRequestHandler {
 
   /** `wsgi.errors`: standard error. */
   getStderr(): ErrorStream {
+    standardError ??= new WritableErrorStream(process.stderr);
     return standardError;
   }
 
   override fault(error: Error): void {
-    const { code } = error as { code?: unknown };
-    if (code !== 'ERR_RYEGATE_CLIENT_GONE') this.getStderr().write(`${error.message}\n`);
+    this.guard(() => this.getStderr().write(`${error.message}\n`));
   }
 
   override handleOneRequest(): void {
@@ -87,6 +87,11 @@ export class ServerHandler extends SimpleHandler {
     this.requestHandler = requestHandler;
   }
 
+  /** The environ of the request has everything already. */
+  override setupEnviron(): void {
+    this.environ = this.baseEnv;
+  }
+
   override awaiting(): void {
     if (this.requestHandler.request.blocking) throw asyncUnderSync('the application');
   }
@@ -95,20 +100,21 @@ export class ServerHandler extends SimpleHandler {
     if (this.closed) return;
     super.close();
     const { status, bytesSent } = this.response;
-    this.requestHandler.logRequest(status === 0 ? '-' : status, bytesSent);
+    const { requestHandler } = this;
+    requestHandler.guard(() => requestHandler.logRequest(status === 0 ? '-' : status, bytesSent));
   }
 }
 
 /** Settings of `makeServer()`. */
 export interface MakeServerOptions extends HTTPServerOptions {
-  serverClass?: typeof WSGIServer;
-  handlerClass?: RequestHandlerClass;
+  serverClass?: typeof WSGIServer | undefined;
+  handlerClass?: RequestHandlerClass | undefined;
 }
 
 /**
  * A server for `application`, listening but not serving yet: `wsgiref.simple_server.make_server`.
  *
- * @param host an IP address, `localhost`, or '' for all interfaces; nothing is looked up in DNS
+ * @param host an IP address, `localhost`, or '' for all interfaces by IPv4; nothing is looked up in DNS
  * @param port 0 lets the system choose: the real one is in `serverAddress`
  * @throws RyegateError `ERR_RYEGATE_ADDRESS`, `ERR_RYEGATE_APPLICATION`, `ERR_RYEGATE_LIMIT`,
  *   `ERR_RYEGATE_SELECTOR`; SystemCallError `ERR_RYEGATE_SYSTEM` when the address is refused

@@ -1,9 +1,9 @@
 import type { HeaderList } from '../http/headers.ts';
+import type { Chunk } from '../io/chunk.ts';
 
 export type { HeaderList } from '../http/headers.ts';
 
-/** A piece of a response body: bytes, or a string that is sent as UTF-8. */
-export type Chunk = Uint8Array | string;
+export type { Chunk } from '../io/chunk.ts';
 
 /** What `wsgi.input` offers (PEP 3333, "Input and Error Streams", with promises). */
 export interface InputReader extends AsyncIterable<Uint8Array> {

@@ -183,6 +183,29 @@ describeBackends('serviceActions', (selector) => {
     expect(server.fileno()).toBe(-1);
   });
 
+  it.each([
+    ['null', null],
+    ['undefined', undefined],
+  ])('ends the serving even by throwing %s', async (_title, thrown) => {
+    const server = make(hello, { selector });
+    server.serviceActions = () => {
+      throw thrown;
+    };
+    const ending = server.serveForever(POLL).then(
+      () => 'resolved',
+      (error: unknown) => error,
+    );
+    expect(await ending).toBe(thrown);
+  });
+
+  it('has to be synchronous', async () => {
+    const server = make(hello, { selector });
+    server.serviceActions = async () => {
+      throw new Error('seen by nobody');
+    };
+    await expect(server.serveForever(POLL)).rejects.toMatchObject({ code: 'ERR_RYEGATE_ASYNC' });
+  });
+
   it('ends serveForeverSync by what it throws', async () => {
     const other = thread(
       `

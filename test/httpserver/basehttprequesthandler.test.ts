@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { get, get10, post, request } from '../support/exchange.ts';
 import { Handler, Hello, handlerKeeper } from '../support/handlers.ts';
 import { bounded, eventually, field, text } from '../support/rawclient.ts';
+import { rejectionCode } from '../support/servers.ts';
+import { thenable } from '../support/thenables.ts';
 
 const { serve, connect, ask } = handlerKeeper();
 
@@ -218,8 +220,127 @@ describe('a subclass of BaseHTTPRequestHandler', () => {
     await client.send(get());
     await beginning;
     client.reset();
-    await bounded(ended as Promise<void>, 'the handler');
+    const code = rejectionCode(bounded(ended as Promise<void>, 'the handler'));
+    expect(await code).toBe('ERR_RYEGATE_CLIENT_GONE');
     await eventually(() => server.reactor.sockets.size === 0, 'the connection is over');
     expect(server.failures).toEqual([]);
+  });
+
+  it('that ends its head without a status: 500, told', async () => {
+    class NoStatus extends Handler {
+      doGET(): void {
+        this.sendHeader('X-A', '1');
+        this.endHeaders();
+      }
+    }
+    const server = serve(NoStatus);
+    const response = await ask(server, get());
+    expect(response.status).toBe(500);
+    expect(field(response, 'X-A')).toBeUndefined();
+    expect(server.failures).toEqual([expect.objectContaining({ code: 'ERR_RYEGATE_NO_STATUS' })]);
+  });
+
+  it('never takes over the status or the headers of the request before', async () => {
+    class Forgetful extends Handler {
+      doGET(): void {
+        if (this.path === '/first') {
+          this.sendResponse(204);
+          this.endHeaders();
+          // Left over: the head has been sent.
+          this.sendResponse(299, 'Left Over');
+          this.sendHeader('X-Left', 'over');
+        } else {
+          this.sendHeader('X-Own', '1');
+          this.endHeaders();
+        }
+      }
+    }
+    const server = serve(Forgetful);
+    const client = await connect(server);
+    await client.send(get('/first') + get('/second'));
+    expect((await client.response()).status).toBe(204);
+    const second = await client.response();
+    expect(second.status).toBe(500);
+    expect(field(second, 'X-Left')).toBeUndefined();
+    expect(server.failures).toEqual([expect.objectContaining({ code: 'ERR_RYEGATE_NO_STATUS' })]);
+  });
+
+  it('answers CONNECT by 200 without framing fields, and closes', async () => {
+    class Tunnel extends Handler {
+      doCONNECT(): void {
+        this.sendResponse(200, 'Connection established');
+        this.endHeaders();
+      }
+    }
+    const client = await connect(serve(Tunnel));
+    await client.send('CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n');
+    const response = await client.response('CONNECT');
+    expect(response.status).toBe(200);
+    expect(field(response, 'Content-Length')).toBeUndefined();
+    expect(field(response, 'Transfer-Encoding')).toBeUndefined();
+    expect(await client.ended()).toBe('fin');
+    expect(response.body).toHaveLength(0);
+  });
+
+  it('may return a promise of another kind than the built-in one', async () => {
+    class Foreign extends Handler {
+      doGET(): PromiseLike<void> {
+        return thenable(async () => {
+          await sleep(5);
+          if (this.path === '/fail') throw new Error('x');
+          this.sendResponse(200);
+          this.endHeaders();
+          await this.wfile.write('later');
+        });
+      }
+    }
+    const server = serve(Foreign);
+    const client = await connect(server);
+    await client.send(get('/1') + get('/2'));
+    expect(text(await client.response())).toBe('later');
+    expect(text(await client.response())).toBe('later');
+    expect(server.failures).toEqual([]);
+    expect((await ask(server, get('/fail'))).status).toBe(500);
+    expect(server.failures).toEqual([expect.objectContaining({ message: 'x' })]);
+  });
+});
+
+describe('finish() of an HTTP handler', () => {
+  const failure = new Error('finish');
+  it.each([
+    [
+      'throws',
+      () => {
+        throw failure;
+      },
+    ],
+    ['rejects', () => Promise.reject(failure)],
+    [
+      'rejects by another kind of promise',
+      () =>
+        thenable(() => {
+          throw failure;
+        }),
+    ],
+  ])('that %s is told, and the connection is shut down once', async (_title, finish) => {
+    class Finishing extends Hello {
+      override finish = finish as unknown as Handler['finish'];
+    }
+    const server = serve(Finishing);
+    let shutdowns = 0;
+    const { shutdownRequest } = server;
+    server.shutdownRequest = (of) => {
+      shutdowns++;
+      shutdownRequest.call(server, of);
+    };
+    const client = await connect(server);
+    await client.send(get());
+    expect((await client.response()).status).toBe(200);
+    client.destroy();
+    await eventually(() => server.failures.length > 0, 'the failure is told');
+    await sleep(20);
+    expect(server.failures).toEqual([failure]);
+    expect(shutdowns).toBe(1);
+    expect((await ask(server, get())).status).toBe(200);
   });
 });

@@ -146,6 +146,9 @@ describeBackends('faults', (selector) => {
       client.destroy();
     }
     expect(await idleTurns(old)).toBeLessThan(5);
+    // Refused silently, they would be looked for in vain.
+    if (selector === 'select') expect(server.program.stderr).toContain('ERR_RYEGATE_FD_RANGE');
+    else expect(server.program.stderr).toBe('');
     expect(await ask(old, '/release')).toBe('released');
     expect(await ask(await server.client(), '/')).toBe('hello');
     expect((await stats(old)).sockets).toBe(2);

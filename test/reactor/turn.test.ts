@@ -180,6 +180,54 @@ describeBackends('the turn', (name) => {
   });
 });
 
+describeBackends('a callback that acts on another connection', (name) => {
+  it('by pausing it loses none of the bytes that were received in the same turn', () => {
+    const bench = makeBench(name);
+    const connections = [bench.connect(), bench.connect(), bench.connect()];
+    for (const { protocol } of connections) {
+      protocol.onData = () => {
+        for (const { socket } of connections) socket.pause();
+      };
+    }
+    for (const { peer } of connections) writeSync(peer, `from ${peer}, `);
+    bench.step();
+    for (const { peer } of connections) writeSync(peer, 'later');
+    bench.step(2);
+    for (const { socket } of connections) socket.resume();
+    // A resume takes effect in the flush of a turn.
+    bench.step(2);
+    for (const { protocol, peer } of connections) {
+      expect(protocol.received).toBe(`from ${peer}, later`);
+    }
+  });
+
+  it('by writing to it and aborting it sends before the descriptor is closed', () => {
+    const bench = makeBench(name);
+    const first = bench.connect();
+    const second = bench.connect();
+    const later: ReturnType<typeof bench.connect>[] = [];
+    first.protocol.onLost = () => {
+      second.socket.writeLatin1('last words');
+      second.socket.abort();
+    };
+    // Takes the number of the descriptor that has just been closed.
+    second.protocol.onLost = () => {
+      later.push(bench.connect());
+    };
+    bench.step(0);
+    // Both are looked at in the same flush, the first before the second.
+    first.socket.abort();
+    second.socket.pause();
+    bench.step(2);
+    expect([first.protocol.log, second.protocol.log]).toEqual([['lost'], ['lost']]);
+    expect(`${readAvailable(second.peer)}`).toBe('last words');
+    const [next] = later as [(typeof later)[0]];
+    expect([next.socket.fd, next.peer]).toContain(second.socket.fd);
+    expect(`${readAvailable(next.peer)}`).toBe('');
+    expect(next.protocol.log).toEqual([]);
+  });
+});
+
 describeBackends('the turn with many ready', (name) => {
   it.skipIf(name === 'select')(
     'finds all of 1100 ready connections (not select: its descriptors end at 1023)',

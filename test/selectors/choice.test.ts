@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { RyegateError } from '../../src/errors.ts';
-import { native } from '../../src/native.ts';
+import { construct, native } from '../../src/native.ts';
 import {
   DefaultSelector,
   EpollSelector,
@@ -103,6 +103,7 @@ describe('a facility that the system refuses', () => {
     }
     vi.resetModules();
     vi.doMock('../../src/native.ts', () => ({
+      construct,
       native: Object.create(native, { Poller: { value: Poller } }),
     }));
     return await import('../../src/selectors/index.ts');

@@ -48,7 +48,6 @@ describeBackends('closing', (name) => {
     selector.close();
     expect(selector.getMap()).toBeNull();
     expect([map?.size, map?.has(reader)]).toEqual([0, false]);
-    expect(selector.keyOf(reader)).toBeUndefined();
     expect(selector.fileno()).toBe(-1);
   });
 

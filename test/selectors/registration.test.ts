@@ -109,7 +109,6 @@ describeBackends('registration', (name) => {
     const key = selector.register(reader, EVENT_READ);
     expect(selector.unregister(reader)).toBe(key);
     expect(selector.getMap()?.has(reader)).toBe(false);
-    expect(selector.keyOf(reader)).toBeUndefined();
     expect(selector.register(reader, EVENT_READ)).not.toBe(key);
   });
 

@@ -1,9 +1,23 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, it } from 'vitest';
-import { BaseRequestHandler, TCPServer, type TCPServerOptions } from '../../src/index.ts';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import {
+  BaseRequestHandler,
+  makeServer,
+  TCPServer,
+  type TCPServerOptions,
+  WSGIServer,
+} from '../../src/index.ts';
+import { codeOf } from '../support/backends.ts';
 import { openDescriptors } from '../support/descriptors.ts';
-import { clientKeeper, eventually, rejectionCode, serverKeeper } from '../support/servers.ts';
+import {
+  clientKeeper,
+  eventually,
+  get,
+  hello,
+  rejectionCode,
+  serverKeeper,
+} from '../support/servers.ts';
 
 /** Greets and ends the connection first, so that it lingers in TIME_WAIT at the server's end. */
 class Greeter extends BaseRequestHandler {
@@ -126,6 +140,19 @@ describe('bindAndActivate: false', () => {
   const clients = clientKeeper();
   const open = (): TCPServer => keep(new TCPServer(ANY, Greeter, { bindAndActivate: false }));
 
+  it('refuses to bind twice, and to serve before it listens', async () => {
+    const server = open();
+    await expect(server.serveForever()).rejects.toMatchObject({
+      code: 'ERR_RYEGATE_NOT_LISTENING',
+    });
+    server.serverBind();
+    const fd = server.fileno();
+    expect(() => server.serverBind()).toThrow(
+      expect.objectContaining({ code: 'ERR_RYEGATE_ALREADY_BOUND' }),
+    );
+    expect(server.fileno()).toBe(fd);
+  });
+
   it('leaves binding and listening to the caller', async () => {
     const server = open();
     expect(server.fileno()).toBe(-1);
@@ -154,5 +181,70 @@ describe('bindAndActivate: false', () => {
     await server.serverClose();
     expect(server.fileno()).toBe(-1);
     await eventually(() => openDescriptors() <= before, 'the descriptors are back');
+  });
+});
+
+describe('settings in seconds', () => {
+  const { keep, make, serve } = serverKeeper();
+  const clients = clientKeeper();
+  /** Longer than a timer of Node's can wait, which would then fire at once. */
+  const LONG = 3e6;
+
+  it('closeTimeout = Infinity lets a handler finish', async () => {
+    class Patient extends WSGIServer {
+      static override closeTimeout = Infinity;
+    }
+    let begun = false;
+    const server = make(
+      async (environ, startResponse) => {
+        begun = true;
+        await sleep(300);
+        return hello(environ, startResponse);
+      },
+      { serverClass: Patient },
+    );
+    serve(server);
+    const answer = get(server.serverAddress, '/slow');
+    await eventually(() => begun, 'the handler is at work');
+    await server.serverClose();
+    expect((await answer).body).toBe('hello /slow');
+  });
+
+  it.each([Infinity, LONG])(
+    'serveForever(%d) does not call serviceActions() all the time',
+    async (poll) => {
+      const server = make(hello);
+      let calls = 0;
+      server.serviceActions = () => {
+        calls++;
+      };
+      serve(server, poll);
+      await sleep(300);
+      expect(calls).toBeLessThan(5);
+    },
+  );
+
+  it.each(['headTimeout', 'keepAliveTimeout'])(
+    'a long %s does not sweep all the time',
+    async (name) => {
+      const server = make(hello, { [name]: LONG });
+      const sweep = vi.spyOn(server.reactor.deadlines, 'sweep');
+      serve(server);
+      const client = await clients.connect(server.serverAddress);
+      client.socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HT');
+      await client.until('hello');
+      await sleep(300);
+      expect(sweep.mock.calls.length).toBeLessThan(5);
+      expect(client.socket.destroyed).toBe(false);
+    },
+  );
+
+  it.each(['headTimeout', 'keepAliveTimeout'])('%s is refused when it is no time', (name) => {
+    const before = openDescriptors();
+    for (const value of [Number.NaN, -1, '5', 0]) {
+      const open = (): WSGIServer => keep(makeServer('127.0.0.1', 0, hello, { [name]: value }));
+      expect(codeOf(open)).toBe('ERR_RYEGATE_TIMEOUT');
+    }
+    expect(openDescriptors()).toBe(before);
   });
 });

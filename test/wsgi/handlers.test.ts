@@ -56,7 +56,7 @@ describe('SimpleHandler over buffers', () => {
     expect(field(response, 'Connection')).toBe('close');
     expect(response.chunks).toEqual([6, 5]);
     expect(errors).toBe('');
-    expect(handler.response.ended).toBe(true);
+    expect(handler.response.over).toBe(true);
     expect(handler.status).toBe('200 OK');
   });
 
@@ -98,7 +98,7 @@ describe('SimpleHandler over buffers', () => {
     const stderr = new StringErrorStream();
     const handler = new SimpleHandler(emptyInput, stdout, stderr, environ, false, true);
     handler.run(() => 'x');
-    expect(environ).toMatchObject({ 'wsgi.multithread': false, 'wsgi.multiprocess': true });
+    expect(handler.environ).toMatchObject({ 'wsgi.multithread': false, 'wsgi.multiprocess': true });
   });
 
   it('answers HEAD without a body', async () => {
@@ -247,5 +247,91 @@ describe('what a subclass overrides', () => {
     const stderr = new StringErrorStream();
     const handler = new SimpleHandler(emptyInput, { write: () => true }, stderr, environFor());
     expect(handler).toBeInstanceOf(BaseHandler);
+  });
+});
+
+describe('the environ of a handler', () => {
+  it('has what PEP 3333 asks for, whatever addCGIVars() leaves out', () => {
+    class Bare extends SimpleHandler {
+      protected override addCGIVars(): void {
+        this.environ = Object.assign(this.environ ?? {}, {
+          REQUEST_METHOD: 'GET',
+          SERVER_PROTOCOL: 'HTTP/1.1',
+        }) as Environ;
+      }
+    }
+    const stdout = { write: () => true };
+    const handler = new Bare(emptyInput, stdout, new StringErrorStream(), environFor());
+    handler.run((_environ, startResponse) => {
+      startResponse('200 OK', PLAIN);
+      return 'x';
+    });
+    expect(handler.environ).toMatchObject({
+      'wsgi.version': [1, 0],
+      'wsgi.url_scheme': 'http',
+      'wsgi.run_once': false,
+      'wsgi.input': emptyInput,
+    });
+  });
+
+  it("is not the caller's own object", () => {
+    const environ = Object.freeze(environFor({ 'wsgi.multithread': true }));
+    const before = { ...environ };
+    const stdout = { write: () => true };
+    const input = new InputStream(null);
+    const stderr = new StringErrorStream();
+    const handler = new SimpleHandler(input, stdout, stderr, environ, false, true);
+    const seen: Environ[] = [];
+    handler.run((given, startResponse) => {
+      seen.push(given);
+      given.PATH_INFO = '/changed';
+      startResponse('200 OK', PLAIN);
+      return 'x';
+    });
+    expect(stderr.getValue()).toBe('');
+    expect(seen[0]).toMatchObject({ PATH_INFO: '/changed', 'wsgi.input': input });
+    expect(environ).toEqual(before);
+  });
+});
+
+describe('what SimpleHandler logs over a file', () => {
+  const short: Application = (_environ, startResponse) => {
+    startResponse('200 OK', [['Content-Length', '5']]);
+    return ['abc'];
+  };
+
+  it('says that a result is too short, once', () => {
+    const errors = new StringErrorStream();
+    const environ = environFor({ 'wsgi.errors': errors });
+    const handler = new SimpleHandler(emptyInput, { write: () => true }, errors, environ);
+    handler.run(short);
+    expect(errors.getValue().match(/ERR_RYEGATE_RESULT_TOO_SHORT/g)).toHaveLength(1);
+    expect(handler.closed).toBe(true);
+  });
+
+  it.each<[string, Application]>([
+    [
+      'a generator',
+      function* (_environ, startResponse) {
+        startResponse('200 OK', PLAIN);
+        yield 'begun';
+        throw new Error('oh no');
+      } as Application,
+    ],
+    [
+      'an async generator',
+      async function* (_environ: Environ, startResponse: (status: string, headers: []) => void) {
+        startResponse('200 OK', []);
+        yield 'begun';
+        throw new Error('oh no');
+      } as unknown as Application,
+    ],
+  ])('says once that %s failed after the head', async (_title, app) => {
+    const errors = new StringErrorStream();
+    const environ = environFor({ 'wsgi.errors': errors });
+    const handler = new SimpleHandler(emptyInput, { write: () => true }, errors, environ);
+    handler.run(app);
+    await eventually(() => handler.closed, 'the handler has closed');
+    expect(errors.getValue().match(/oh no/g)).toHaveLength(1);
   });
 });
