@@ -8,7 +8,7 @@ import type { HTTPRequest } from '../http/request.ts';
 import { reasonPhrase } from '../http/status.ts';
 import type { InputStream } from '../io/inputstream.ts';
 import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
-import { asyncUnderSync } from '../socketserver/baseserver.ts';
+import { asyncUnderSync } from '../socketserver/checks.ts';
 import { BaseRequestHandler, CONTINUES, type Handling } from '../socketserver/index.ts';
 import { isThenable } from '../thenable.ts';
 import { VERSION } from '../version.ts';

@@ -5,6 +5,7 @@ import { toMilliseconds } from '../milliseconds.ts';
 import { construct, type NativeLoopHook, type NativeWaker, native } from '../native.ts';
 import { EVENT_READ, makeSelector, type Selector, type SelectorName } from '../selectors/index.ts';
 import { isThenable } from '../thenable.ts';
+import { Connections } from './connections.ts';
 import { Deadlines } from './deadlines.ts';
 import { type Harvester, makeHarvester } from './harvester.ts';
 import type { Listener } from './listener.ts';
@@ -22,14 +23,6 @@ const MOST_FLUSHES = 8;
  * wait until it returns. Nothing ends the main thread that way.
  */
 const LONGEST_BLOCK = isMainThread ? Infinity : 0.25;
-
-function closedByOthers(): SystemCallError {
-  return new SystemCallError(
-    EBADF,
-    'recv',
-    'the descriptor of the connection was closed by others',
-  );
-}
 
 /** One spell of serving. */
 export interface Serving {
@@ -51,7 +44,6 @@ export class Reactor {
   readonly slabs: Slabs = new Slabs();
   readonly output: Output = new Output(this.slabs);
   readonly deadlines: Deadlines = new Deadlines((when) => this.#schedule(when));
-  readonly sockets: Set<StreamSocket> = new Set();
   /** Sockets and listeners that the harvest found ready. */
   readonly readable: StreamSocket[] = [];
   readonly writable: StreamSocket[] = [];
@@ -73,8 +65,7 @@ export class Reactor {
   #flushWanted = false;
   #closed = false;
   #unsettled: StreamSocket[] = [];
-  /** The open connections by descriptor. */
-  readonly #holders: (StreamSocket | undefined)[] = [];
+  readonly #connections = new Connections();
   #deferred: Deferred[] = [];
   #actionsTimer: NodeJS.Timeout | undefined;
   #sweepTimer: NodeJS.Timeout | undefined;
@@ -109,6 +100,11 @@ export class Reactor {
   /** Monotonic milliseconds, read once in a turn. */
   get now(): number {
     return this.#inTurn ? this.#now : performance.now();
+  }
+
+  /** The open connections. */
+  get sockets(): ReadonlySet<StreamSocket> {
+    return this.#connections.sockets;
   }
 
   get serving(): boolean {
@@ -216,22 +212,11 @@ export class Reactor {
       harvest();
       return true;
     } catch (error) {
-      if ((error as SystemCallError).errno === EBADF && this.#dropDead()) return true;
+      if ((error as SystemCallError).errno === EBADF && this.#connections.dropDead()) return true;
       if (this.#blocking) throw error;
       this.#end({ error });
       return false;
     }
-  }
-
-  /** Aborts the connections whose descriptor somebody else has closed: select(2) stumbles on one. */
-  #dropDead(): boolean {
-    let dropped = false;
-    for (const socket of this.sockets) {
-      if (native.isOpen(socket.fd)) continue;
-      socket.abort(closedByOthers());
-      dropped = true;
-    }
-    return dropped;
   }
 
   #serveTurn(): void {
@@ -368,15 +353,12 @@ export class Reactor {
   // For sockets and listeners.
 
   adopt(socket: StreamSocket): void {
-    this.#holders[socket.fd]?.disown(closedByOthers());
-    this.#holders[socket.fd] = socket;
-    this.sockets.add(socket);
+    this.#connections.adopt(socket);
     this.deadlines.add(socket);
   }
 
   release(socket: StreamSocket): void {
-    this.#holders[socket.fd] = undefined;
-    this.sockets.delete(socket);
+    this.#connections.release(socket);
     this.deadlines.delete(socket);
   }
 

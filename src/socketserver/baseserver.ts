@@ -7,6 +7,7 @@ import { isNative, type Selector, type SelectorName } from '../selectors/index.t
 import { isThenable } from '../thenable.ts';
 import { formatAddress, type ServerAddress } from './address.ts';
 import { CONTINUES, type Handling, type RequestHandlerClass } from './baserequesthandler.ts';
+import { asyncUnderSync, checkHandlerClass, checkPollInterval, checkSignal } from './checks.ts';
 import { formatException } from './formatexception.ts';
 
 export interface BaseServerOptions {
@@ -96,12 +97,7 @@ export abstract class BaseServer implements AsyncDisposable {
   async serveForever(pollInterval = 0.5, options: ServeOptions = {}): Promise<void> {
     checkPollInterval(pollInterval);
     const { signal } = options;
-    if (signal !== undefined && !(signal instanceof AbortSignal)) {
-      throw new RyegateError(
-        'ERR_RYEGATE_SIGNAL',
-        'the signal to serve by is no AbortSignal: pass the signal of an AbortController',
-      );
-    }
+    checkSignal(signal);
     if (signal?.aborted) return;
     this.#beginServing();
     const abort = (): void => this.#control.request();
@@ -396,31 +392,4 @@ export abstract class BaseServer implements AsyncDisposable {
 /** What has been answered also has to be on its way. */
 function isDone({ request, ended, timedOut }: OneRequest): boolean {
   return timedOut || request?.closed === true || (ended && request?.buffered === 0);
-}
-
-/** The error for a promise that could never settle. */
-export function asyncUnderSync(what: string): RyegateError {
-  return new RyegateError(
-    'ERR_RYEGATE_ASYNC',
-    `${what} returned a promise under serveForeverSync(), where no promise can settle: ` +
-      'use serveForever(), or make it synchronous',
-  );
-}
-
-function checkHandlerClass(handlerClass: RequestHandlerClass): RequestHandlerClass {
-  if (typeof handlerClass === 'function' && typeof handlerClass.prototype === 'object') {
-    return handlerClass;
-  }
-  throw new RyegateError(
-    'ERR_RYEGATE_HANDLER_CLASS',
-    'the request handler class is no class: pass a subclass of BaseRequestHandler itself',
-  );
-}
-
-function checkPollInterval(pollInterval: number): void {
-  if (typeof pollInterval === 'number' && pollInterval > 0) return;
-  throw new RyegateError(
-    'ERR_RYEGATE_POLL_INTERVAL',
-    `invalid poll interval ${String(pollInterval)}: expected seconds, more than 0`,
-  );
 }

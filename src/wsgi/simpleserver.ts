@@ -1,7 +1,7 @@
 import { RyegateError } from '../errors.ts';
 import type { Response } from '../http/response.ts';
 import { BaseHTTPRequestHandler, HTTPServer, type HTTPServerOptions } from '../httpserver/index.ts';
-import { asyncUnderSync } from '../socketserver/baseserver.ts';
+import { asyncUnderSync } from '../socketserver/checks.ts';
 import type { RequestHandlerClass } from '../socketserver/index.ts';
 import { type BaseEnviron, makeEnviron } from './environ.ts';
 import { WritableErrorStream } from './errorstream.ts';

@@ -301,6 +301,30 @@ describeBackends('a stream handler', (selector) => {
     expect(server.errors).toEqual([]);
   });
 
+  it('a timeout counts anew for each of several reads that wait', async () => {
+    const read: string[] = [];
+    class Queued extends StreamRequestHandler {
+      static override timeout = 0.8;
+
+      override async handle(): Promise<void> {
+        const reads = [this.rfile.read(1), this.rfile.read(1), this.rfile.read(1)];
+        for (const bytes of reads) read.push(String(await bytes));
+      }
+    }
+    const server = start(Queued);
+    const client = await clients.connect(server.serverAddress);
+    for (const letter of ['a', 'b']) {
+      await sleep(550);
+      client.socket.write(letter);
+    }
+    await eventually(() => read.length === 2, 'two reads are answered');
+    const waiting = performance.now();
+    await client.end();
+    expect(performance.now() - waiting).toBeGreaterThan(600);
+    expect(read).toEqual(['a', 'b']);
+    expect(server.errors).toEqual([expect.objectContaining({ code: 'ERR_RYEGATE_TIMEOUT' })]);
+  });
+
   it('finds the request under its other name', async () => {
     const seen: boolean[] = [];
     class Handler extends StreamRequestHandler {
