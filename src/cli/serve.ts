@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { standardError } from '../io/errorstream.ts';
 import { formatAddress } from '../socketserver/index.ts';
 import { type Application, demoApp, WSGIRequestHandler, WSGIServer } from '../wsgi/index.ts';
 import type { BindAddress } from './bind.ts';
@@ -32,7 +33,7 @@ function announce(server: WSGIServer): void {
   const { serverAddress } = server;
   const address = formatAddress(serverAddress);
   const url = typeof serverAddress === 'string' ? address : `http://${address}`;
-  process.stderr.write(`ryegate: listening on ${url} (${server.selectorName})\n`);
+  standardError().write(`ryegate: listening on ${url} (${server.selectorName})\n`);
 }
 
 /** The first signal lets requests finish, the second does not. */

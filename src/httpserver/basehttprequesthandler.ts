@@ -6,6 +6,7 @@ import { checkHeaders, checkStatus, type HeaderList, Headers } from '../http/hea
 import { HTTPError } from '../http/httperror.ts';
 import type { HTTPRequest } from '../http/request.ts';
 import { reasonPhrase } from '../http/status.ts';
+import { standardError } from '../io/errorstream.ts';
 import type { InputStream } from '../io/inputstream.ts';
 import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
 import { asyncUnderSync } from '../socketserver/checks.ts';
@@ -266,7 +267,7 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
 
   /** Writes a line with the client's address and the time to standard error. */
   logMessage(message: string): void {
-    process.stderr.write(
+    standardError().write(
       `${this.addressString()} - - [${this.logDateTimeString()}] ${printable(message)}\n`,
     );
   }

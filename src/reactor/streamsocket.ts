@@ -1,6 +1,7 @@
 import { checkChunk } from '../io/chunk.ts';
 import { native } from '../native.ts';
 import { EVENT_READ, EVENT_WRITE } from '../selectors/selector.ts';
+import type { ServerAddress } from './address.ts';
 import { Discard } from './discard.ts';
 import { OutputQueue } from './outputqueue.ts';
 import type { Channel, Deferred, Protocol, Timed } from './protocol.ts';
@@ -22,8 +23,8 @@ const LINGER = 2000;
  */
 type State = 'open' | 'ending' | 'lingering' | 'lost' | 'closed';
 
-/** `[host, port]` of an IP client, the (mostly empty) path of a unix one; as in socketserver. */
-export type ClientAddress = readonly [host: string, port: number] | string;
+/** Of an IP client; of a unix one a path, which is mostly empty. As in socketserver. */
+export type ClientAddress = ServerAddress;
 
 /**
  * A connected stream socket in a reactor: what socketserver calls the request.

@@ -1,11 +1,12 @@
 import { RyegateError } from '../errors.ts';
+import { standardError } from '../io/errorstream.ts';
 import { toMilliseconds } from '../milliseconds.ts';
+import { formatAddress, type ServerAddress } from '../reactor/address.ts';
 import { Control, type ShutdownEvent, type ShutdownHandle } from '../reactor/control.ts';
 import { Reactor } from '../reactor/reactor.ts';
 import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
 import { isNative, type Selector, type SelectorName } from '../selectors/index.ts';
 import { isThenable } from '../thenable.ts';
-import { formatAddress, type ServerAddress } from './address.ts';
 import { CONTINUES, type Handling, type RequestHandlerClass } from './baserequesthandler.ts';
 import { asyncUnderSync, checkHandlerClass, checkPollInterval, checkSignal } from './checks.ts';
 import { formatException } from './formatexception.ts';
@@ -324,7 +325,7 @@ export abstract class BaseServer implements AsyncDisposable {
   handleError(_request: StreamSocket, clientAddress: ClientAddress, error: unknown): void {
     const line = '-'.repeat(40);
     const client = clientAddress === '' ? 'a unix socket' : formatAddress(clientAddress);
-    process.stderr.write(
+    standardError().write(
       `${line}\nException occurred during processing of request from ${client}\n` +
         `${formatException(error)}\n${line}\n`,
     );
@@ -332,7 +333,7 @@ export abstract class BaseServer implements AsyncDisposable {
 
   /** A fault that belongs to no connection. */
   protected logError(error: unknown): void {
-    process.stderr.write(`ryegate: ${formatException(error)}\n`);
+    standardError().write(`ryegate: ${formatException(error)}\n`);
   }
 
   /** @internal Calls `handleError()`, and survives it. */

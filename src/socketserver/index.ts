@@ -1,4 +1,10 @@
-export { AF_INET, AF_INET6, AF_UNIX, formatAddress, type ServerAddress } from './address.ts';
+export {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  formatAddress,
+  type ServerAddress,
+} from '../reactor/address.ts';
 export {
   BaseRequestHandler,
   CONTINUES,

@@ -1,49 +1,25 @@
-import { lstatSync, unlinkSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { RyegateError } from '../errors.ts';
-import { native } from '../native.ts';
+import { AF_UNIX, checkAddress, type ServerAddress } from '../reactor/address.ts';
 import { Listener } from '../reactor/listener.ts';
+import { type ListeningSettings, ListeningSocket } from '../reactor/listeningsocket.ts';
 import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
-import {
-  AF_UNIX,
-  bind,
-  boundAddress,
-  checkAddress,
-  checkFamily,
-  familyOf,
-  listenError,
-  type ServerAddress,
-} from './address.ts';
 import type { RequestHandlerClass } from './baserequesthandler.ts';
 import { BaseServer, type BaseServerOptions } from './baseserver.ts';
 
 /** Settings of one server; each default is the class's static of the same name. */
-export interface TCPServerOptions extends BaseServerOptions {
-  /** Binds and listens in the constructor. Default true. */
-  bindAndActivate?: boolean | undefined;
-  /** `AF_INET`, `AF_INET6` or `AF_UNIX`; null takes it from the address. */
-  addressFamily?: number | null | undefined;
+interface TCPServerSettings extends ListeningSettings {
   /** Connections that the kernel keeps until they are accepted. It may allow fewer (somaxconn). */
-  requestQueueSize?: number | undefined;
-  /** Binds although connections of an earlier server linger (SO_REUSEADDR). */
-  allowReuseAddress?: boolean | undefined;
-  /** Shares the port with other servers that allow it too (SO_REUSEPORT). */
-  allowReusePort?: boolean | undefined;
-  /** An IPv6 server does not take IPv4 clients. */
-  ipv6Only?: boolean;
-  /** Permission bits of a unix socket's file, such as 0o660; null leaves it to the umask. */
-  socketMode?: number | null | undefined;
+  requestQueueSize: number;
   /** An inherited listening descriptor, used instead of making one; the address is its own. */
-  fd?: number | null | undefined;
+  fd: number | null;
 }
 
-/** The options of a server, completed by the defaults. */
-type TCPServerSettings = {
-  [Name in keyof Omit<TCPServerOptions, 'selector' | 'bindAndActivate'>]-?: Exclude<
-    TCPServerOptions[Name],
-    undefined
-  >;
-};
+type Optional<Settings> = { [Name in keyof Settings]?: Settings[Name] | undefined };
+
+export interface TCPServerOptions extends BaseServerOptions, Optional<TCPServerSettings> {
+  /** Binds and listens in the constructor. Default true. */
+  bindAndActivate?: boolean | undefined;
+}
 
 /**
  * `socketserver.TCPServer`, for unix sockets as well: the address decides.
@@ -62,10 +38,8 @@ export class TCPServer extends BaseServer {
   static socketMode: number | null = null;
 
   readonly options: Readonly<TCPServerSettings>;
-  #fd = -1;
+  #socket: ListeningSocket | null = null;
   #listener: Listener | null = null;
-  /** The socket file that is ours to remove, by inode. */
-  #file: { path: string; ino: number } | null = null;
 
   constructor(
     serverAddress: ServerAddress,
@@ -98,64 +72,31 @@ export class TCPServer extends BaseServer {
   }
 
   fileno(): number {
-    return this.#fd;
+    return this.#socket?.fd ?? -1;
   }
 
   /** Makes the listening socket and gives it its address, the real one in `serverAddress`. */
   serverBind(): void {
-    if (this.#fd >= 0) {
+    if (this.#socket !== null) {
       throw new RyegateError(
         'ERR_RYEGATE_ALREADY_BOUND',
         'the server is bound already: to bind by hand, make it with bindAndActivate: false',
       );
     }
     const { fd } = this.options;
-    if (fd !== null) this.#adopt(fd);
-    else this.#open();
-    this.serverAddress = boundAddress(this.#fd);
-  }
-
-  #adopt(fd: number): void {
-    const family = native.adopt(fd);
-    if (family < 0) {
-      const error = listenError(family, 'adopt', this.serverAddress);
-      error.message = `descriptor ${fd} is no listening stream socket: pass one that a parent opened`;
-      throw error;
-    }
-    this.#fd = fd;
-  }
-
-  #open(): void {
-    const { options, serverAddress } = this;
-    const family = options.addressFamily ?? familyOf(serverAddress);
-    checkFamily(serverAddress, family);
-    this.#fd = this.#check(native.socket(family), 'socket');
-    if (family !== AF_UNIX) {
-      this.#set('reuseAddress', options.allowReuseAddress);
-      this.#set('reusePort', options.allowReusePort);
-      if (family === native.AF_INET6) this.#set('ipv6Only', options.ipv6Only);
-      this.#set('noDelay', true);
-    }
-    this.#check(bind(this.#fd, family, serverAddress, options.socketMode ?? -1), 'bind');
-    if (typeof serverAddress === 'string' && !serverAddress.startsWith('\0')) {
-      const path = resolve(serverAddress);
-      this.#file = { path, ino: lstatSync(path).ino };
-    }
-  }
-
-  #set(option: Parameters<typeof native.setOption>[1], value: boolean): void {
-    this.#check(native.setOption(this.#fd, option, Number(value)), 'setsockopt');
-  }
-
-  #check(result: number, syscall: string): number {
-    if (result < 0) throw listenError(result, syscall, this.serverAddress);
-    return result;
+    this.#socket =
+      fd === null
+        ? ListeningSocket.bind(this.serverAddress, this.options)
+        : ListeningSocket.adopt(fd);
+    this.serverAddress = this.#socket.address;
   }
 
   /** Listens. From here on clients can connect; they are served once the server serves. */
   override serverActivate(): void {
-    this.#check(native.listen(this.#fd, this.options.requestQueueSize), 'listen');
-    this.#listener = new Listener(this.reactor, this.#fd, () => this.handleRequestNoblock());
+    if (this.#socket === null) throw notListening();
+    this.#socket.listen(this.options.requestQueueSize);
+    const { fd } = this.#socket;
+    this.#listener = new Listener(this.reactor, fd, () => this.handleRequestNoblock());
   }
 
   override getRequest(): [request: StreamSocket, clientAddress: ClientAddress] | null {
@@ -166,33 +107,27 @@ export class TCPServer extends BaseServer {
   protected override accept(most: number): void {
     if (most === 0) this.#listener?.pause();
     else if (this.#listener !== null) this.#listener.open(most);
-    else {
-      throw new RyegateError(
-        'ERR_RYEGATE_NOT_LISTENING',
-        'the server does not listen: call serverBind() and serverActivate() before it serves',
-      );
-    }
+    else throw notListening();
   }
 
   protected override closeListener(): void {
+    const socket = this.#socket;
     this.#listener?.close();
     this.#listener = null;
-    if (this.#fd >= 0) native.close(this.#fd);
-    this.#fd = -1;
-    this.#unlink();
-  }
-
-  /** Another server may have put its own socket in the place of ours. */
-  #unlink(): void {
-    const file = this.#file;
-    this.#file = null;
-    if (file === null) return;
+    this.#socket = null;
     try {
-      if (lstatSync(file.path, { throwIfNoEntry: false })?.ino === file.ino) unlinkSync(file.path);
+      socket?.close();
     } catch (error) {
       this.logError(error);
     }
   }
+}
+
+function notListening(): RyegateError {
+  return new RyegateError(
+    'ERR_RYEGATE_NOT_LISTENING',
+    'the server does not listen: call serverBind() and serverActivate() before it serves',
+  );
 }
 
 /** `socketserver.UnixStreamServer`. */

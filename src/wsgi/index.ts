@@ -1,7 +1,7 @@
 export { type HeaderList, Headers } from '../http/headers.ts';
+export { StringErrorStream, WritableErrorStream } from '../io/errorstream.ts';
 export { demoApp } from './demoapp.ts';
 export type { BaseEnviron } from './environ.ts';
-export { StringErrorStream, WritableErrorStream } from './errorstream.ts';
 export { BaseHandler } from './handlers.ts';
 export { type OutputFile, SimpleHandler } from './simplehandler.ts';
 export {

@@ -1,10 +1,10 @@
 import { RyegateError } from '../errors.ts';
 import type { Response } from '../http/response.ts';
 import { BaseHTTPRequestHandler, HTTPServer, type HTTPServerOptions } from '../httpserver/index.ts';
+import { standardError } from '../io/errorstream.ts';
 import { asyncUnderSync } from '../socketserver/checks.ts';
 import type { RequestHandlerClass } from '../socketserver/index.ts';
 import { type BaseEnviron, makeEnviron } from './environ.ts';
-import { WritableErrorStream } from './errorstream.ts';
 import { SimpleHandler } from './simplehandler.ts';
 import type { Application, Environ, ErrorStream } from './types.ts';
 
@@ -50,8 +50,6 @@ export class WSGIServer extends HTTPServer {
   }
 }
 
-let standardError: ErrorStream | null = null;
-
 /** `wsgiref.simple_server.WSGIRequestHandler`: has the requests answered by the application. */
 export class WSGIRequestHandler extends BaseHTTPRequestHandler {
   declare readonly server: WSGIServer;
@@ -64,8 +62,7 @@ export class WSGIRequestHandler extends BaseHTTPRequestHandler {
 
   /** `wsgi.errors`: standard error. */
   getStderr(): ErrorStream {
-    standardError ??= new WritableErrorStream(process.stderr);
-    return standardError;
+    return standardError();
   }
 
   override fault(error: Error): void {

@@ -1,9 +1,11 @@
 import type { HeaderList } from '../http/headers.ts';
 import type { Chunk } from '../io/chunk.ts';
+import type { ErrorStream } from '../io/errorstream.ts';
 
 export type { HeaderList } from '../http/headers.ts';
 
 export type { Chunk } from '../io/chunk.ts';
+export type { ErrorStream } from '../io/errorstream.ts';
 
 /** What `wsgi.input` offers (PEP 3333, "Input and Error Streams", with promises). */
 export interface InputReader extends AsyncIterable<Uint8Array> {
@@ -13,13 +15,6 @@ export interface InputReader extends AsyncIterable<Uint8Array> {
   readline(limit?: number): Promise<Buffer>;
   /** All lines to the end, or whole lines until they hold `hint` bytes. */
   readlines(hint?: number): Promise<Buffer[]>;
-}
-
-/** What `wsgi.errors` offers (PEP 3333, "Input and Error Streams"). */
-export interface ErrorStream {
-  write(text: string): void;
-  writelines(lines: Iterable<string>): void;
-  flush(): void;
 }
 
 /**

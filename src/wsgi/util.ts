@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { RyegateError } from '../errors.ts';
+import { StringErrorStream } from '../io/errorstream.ts';
 import { emptyInput } from '../io/inputstream.ts';
-import { StringErrorStream } from './errorstream.ts';
 import type { Environ } from './types.ts';
 
 export { isHopByHop } from '../http/headers.ts';

@@ -14,7 +14,7 @@ import {
   type TCPServerOptions,
 } from '../../src/index.ts';
 import { native } from '../../src/native.ts';
-import { familyOf } from '../../src/socketserver/address.ts';
+import { familyOf } from '../../src/reactor/address.ts';
 import { codeOf, errorOf } from '../support/backends.ts';
 import { openDescriptors } from '../support/descriptors.ts';
 import { clientKeeper, rejectionCode, serverKeeper } from '../support/servers.ts';

@@ -170,7 +170,7 @@ describe('bindAndActivate: false', () => {
   it('tells when it is activated without being bound', () => {
     const server = open();
     expect(() => server.serverActivate()).toThrow(
-      expect.objectContaining({ code: 'ERR_RYEGATE_SYSTEM', systemCode: 'EBADF' }),
+      expect.objectContaining({ code: 'ERR_RYEGATE_NOT_LISTENING' }),
     );
   });
 

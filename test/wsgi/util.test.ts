@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { StringErrorStream, WritableErrorStream } from '../../src/wsgi/errorstream.ts';
+import { StringErrorStream, WritableErrorStream } from '../../src/io/errorstream.ts';
 import type { Environ } from '../../src/wsgi/types.ts';
 import {
   applicationURI,

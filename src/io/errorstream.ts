@@ -1,5 +1,11 @@
 import type { Writable } from 'node:stream';
-import type { ErrorStream } from './types.ts';
+
+/** What `wsgi.errors` offers (PEP 3333, "Input and Error Streams"). */
+export interface ErrorStream {
+  write(text: string): void;
+  writelines(lines: Iterable<string>): void;
+  flush(): void;
+}
 
 function ignoreError(): void {}
 
@@ -54,4 +60,12 @@ export class StringErrorStream implements ErrorStream {
   getValue(): string {
     return this.#text;
   }
+}
+
+let shared: ErrorStream | null = null;
+
+/** Standard error, for logs: made when first written to, as it adds a listener to the stream. */
+export function standardError(): ErrorStream {
+  shared ??= new WritableErrorStream(process.stderr);
+  return shared;
 }

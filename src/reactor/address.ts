@@ -1,5 +1,3 @@
-import { lstatSync, unlinkSync } from 'node:fs';
-import { constants } from 'node:os';
 import { RyegateError, SystemCallError } from '../errors.ts';
 import { native } from '../native.ts';
 
@@ -9,11 +7,6 @@ export type ServerAddress = readonly [host: string, port: number] | string;
 export const AF_INET: number = native.AF_INET;
 export const AF_INET6: number = native.AF_INET6;
 export const AF_UNIX: number = native.AF_UNIX;
-
-/** Nothing is ever looked up, so the only name that stands for an address is this one. */
-function literal(host: string): string {
-  return host === 'localhost' ? '127.0.0.1' : host;
-}
 
 /** The address family that `address` belongs to; a name without a colon counts as IPv4. */
 export function familyOf(address: ServerAddress): number {
@@ -70,31 +63,4 @@ export function listenError(errno: number, syscall: string, address: ServerAddre
   const advice = BIND_ADVICE[error.systemCode];
   if (advice !== undefined) error.message += `: ${advice}`;
   return error;
-}
-
-/** Binds; 0 or a negative errno. */
-export function bind(fd: number, family: number, address: ServerAddress, mode: number): number {
-  if (typeof address === 'string') return bindPath(fd, address, mode);
-  return native.bind(fd, family, literal(address[0]), address[1]);
-}
-
-/** The socket file of a server that was killed is in the way and nobody's: it is replaced. */
-function bindPath(fd: number, path: string, mode: number): number {
-  const result = native.bindPath(fd, path, mode);
-  if (result === 0 || path.startsWith('\0') || !isAbandoned(path)) return result;
-  unlinkSync(path);
-  return native.bindPath(fd, path, mode);
-}
-
-function isAbandoned(path: string): boolean {
-  if (native.probePath(path) !== -constants.errno.ECONNREFUSED) return false;
-  return lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true;
-}
-
-/** The address that `fd` really has, with the port that the system chose for port 0. */
-export function boundAddress(fd: number): ServerAddress {
-  const found = native.address(fd, false);
-  if (typeof found === 'number') throw new SystemCallError(found, 'getsockname', `of ${fd}`);
-  const [family, host, port] = found;
-  return family === AF_UNIX ? host : [host, port];
 }
