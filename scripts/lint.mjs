@@ -52,14 +52,20 @@ function clangTidy() {
 }
 
 async function check() {
-  const tsc = bin('tsc');
   const steps = [
     ['biome', () => run(bin('biome'), ['check', '--error-on-warnings'])],
     [
       'clang-format',
       () => run(bin('clang-format'), ['--dry-run', '-Werror', ...nativeFiles('.cc', '.h')]),
     ],
-    ['tsc', () => run(tsc, ['-p', '.', '--noEmit']) || run(tsc, ['-p', 'test'])],
+    [
+      'tsc',
+      () => {
+        // The examples import the package by its name, and so the declarations that this makes.
+        make('ts');
+        return run(bin('tsc'), ['-p', 'test']);
+      },
+    ],
     ['clang-tidy', clangTidy],
   ];
   const failed = [];

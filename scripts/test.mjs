@@ -1,15 +1,22 @@
 // `npm test [-- ARGUMENT...]` and, with --asan first, `npm run test:asan`: makes what the tests need
 // and runs vitest with the arguments.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { make, root, run } from './make.mjs';
 
 const vitest = [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run'];
-// Where native code runs most: threads, hooks, descriptors, batches.
-const nativeTests = ['native', 'selectors', 'reactor', 'threads', 'exchange'].map(
-  (room) => `test/${room}`,
-);
+// Where native code runs most: threads, hooks, descriptors, batches. All of the exchange would take
+// several times as long and run the same native code again.
+const nativeTests = [
+  'native',
+  'selectors',
+  'reactor',
+  'threads',
+  'exchange/shutdown',
+  'exchange/pipelining',
+  'exchange/streaming',
+].map((name) => `test/${name}`);
 
 function test(args) {
   make('native', 'kqueue', 'ts');
@@ -37,7 +44,7 @@ function testSanitized(args) {
     UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
   };
   const named = args.some((arg) => !arg.startsWith('-'));
-  const chosen = named ? [] : nativeTests.filter((folder) => existsSync(join(root, folder)));
+  const chosen = named ? [] : nativeTests;
   const status = run(process.execPath, [...vitest, '--project', 'main', ...chosen, ...args], env);
   return showReports(reports) || status;
 }
