@@ -230,10 +230,13 @@ export abstract class BaseHandler implements Producer {
       // A client that goes away is no fault of anybody here.
       if (code === 'ERR_RYEGATE_CLIENT_GONE') return;
       this.getStderr().write(`${formatException(error)}\n`);
-    } catch {
-      // With the log gone there is nowhere left to tell.
+    } catch (failure) {
+      this.logFailed(failure);
     }
   }
+
+  /** `wsgi.errors` cannot be written to. Must not throw. */
+  protected logFailed(_failure: unknown): void {}
 
   /** The request is done with, in whatever way; called once. */
   close(): void {

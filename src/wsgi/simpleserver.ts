@@ -89,6 +89,11 @@ export class ServerHandler extends SimpleHandler {
     this.environ = this.baseEnv;
   }
 
+  protected override logFailed(failure: unknown): void {
+    const { server, request } = this.requestHandler;
+    server.reportError(request, failure);
+  }
+
   override awaiting(): void {
     if (this.requestHandler.request.blocking) throw asyncUnderSync('the application');
   }
