@@ -362,6 +362,9 @@ export abstract class BaseServer implements AsyncDisposable {
     this.closeListener();
     try {
       if ((this.constructor as typeof BaseServer).blockOnClose) await this.#finishRequests();
+    } catch (error) {
+      // Nothing can be waited for; what is left to do is to close.
+      this.logError(error);
     } finally {
       this.reactor.close();
     }
