@@ -107,10 +107,6 @@ export class Reactor {
     return this.#connections.sockets;
   }
 
-  get serving(): boolean {
-    return this.#serving !== null;
-  }
-
   /** Whether the thread is blocked by `runSync()`, so that no promise settles meanwhile. */
   get blocking(): boolean {
     return this.#blocking;

@@ -42,30 +42,41 @@ export function readResult(
  */
 export function discardResult(result: ApplicationResult, consumer: ResultConsumer): void {
   if (typeof result !== 'object' || result === null || result instanceof Uint8Array) return;
-  const closer = new Closer(result as Closable, consumer);
+  const discarder = new Discarder(result, consumer);
   try {
-    if (Symbol.asyncIterator in result) closer.iterator = result[Symbol.asyncIterator]();
-    else if (Symbol.iterator in result) closer.iterator = result[Symbol.iterator]();
+    discarder.begin(result);
   } catch (error) {
     consumer.logException(error);
   }
-  closer.close();
+  discarder.close();
 }
 
 type AnyIterator = Iterator<Chunk> | AsyncIterator<Chunk>;
 
-/** Ends a result that is not read further. What that throws is logged: the answer is decided. */
-class Closer {
-  iterator: AnyIterator | null = null;
-  closed = false;
+/** What both readers have in common: handing chunks over, and ending a result once. */
+class Reader {
+  protected iterator: AnyIterator | null = null;
+  protected closed = false;
+  protected pumping = false;
+  protected readonly consumer: ResultConsumer;
   readonly #result: Closable;
-  readonly #consumer: ResultConsumer;
 
-  constructor(result: Closable, consumer: ResultConsumer) {
-    this.#result = result;
-    this.#consumer = consumer;
+  constructor(result: ApplicationResult, consumer: ResultConsumer) {
+    this.#result = result as Closable;
+    this.consumer = consumer;
   }
 
+  /** Hands a step over; whether nothing more is to be read. */
+  protected take(step: IteratorResult<Chunk>): boolean {
+    if (step.done === true) {
+      this.iterator = null;
+      return true;
+    }
+    this.consumer.write(checkChunk(step.value));
+    return this.consumer.satisfied;
+  }
+
+  /** What ending it throws is logged: the answer is decided. */
   close(): void {
     if (this.closed) return;
     this.closed = true;
@@ -76,7 +87,7 @@ class Closer {
   }
 
   #settle(end: () => unknown): void {
-    const failed = (error: unknown): void => this.#consumer.logException(error);
+    const failed = (error: unknown): void => this.consumer.logException(error);
     try {
       const ending = end();
       if (isThenable(ending)) ending.then(null, failed);
@@ -86,42 +97,31 @@ class Closer {
   }
 }
 
-class SyncReader implements ResultReader {
-  readonly #result: Iterable<Chunk>;
-  readonly #consumer: ResultConsumer;
-  readonly #closer: Closer;
-  #pumping = false;
+class SyncReader extends Reader implements ResultReader {
+  readonly #iterable: Iterable<Chunk>;
 
   constructor(result: Iterable<Chunk>, consumer: ResultConsumer) {
-    this.#result = result;
-    this.#consumer = consumer;
-    this.#closer = new Closer(result as Closable, consumer);
+    super(result, consumer);
+    this.#iterable = result;
   }
 
   pump(): void {
-    if (this.#pumping || this.#closer.closed) return;
-    this.#pumping = true;
+    if (this.pumping || this.closed) return;
+    this.pumping = true;
     try {
-      this.#closer.iterator ??= this.#result[Symbol.iterator]();
-      if (this.#read(this.#closer.iterator as Iterator<Chunk>)) this.#consumer.finishContent();
+      this.iterator ??= this.#iterable[Symbol.iterator]();
+      if (this.#read(this.iterator as Iterator<Chunk>)) this.consumer.finishContent();
     } catch (error) {
-      this.#consumer.handleError(error);
+      this.consumer.handleError(error);
     } finally {
-      this.#pumping = false;
+      this.pumping = false;
     }
   }
 
   /** Whether the end has been reached. */
   #read(iterator: Iterator<Chunk>): boolean {
-    const consumer = this.#consumer;
-    while (!this.#closer.closed && !consumer.congested) {
-      const step = this.#step(iterator);
-      if (step.done === true) {
-        this.#closer.iterator = null;
-        return true;
-      }
-      consumer.write(checkChunk(step.value));
-      if (consumer.satisfied) return true;
+    while (!this.closed && !this.consumer.congested) {
+      if (this.take(this.#step(iterator))) return true;
     }
     return false;
   }
@@ -131,68 +131,54 @@ class SyncReader implements ResultReader {
     try {
       return iterator.next();
     } catch (error) {
-      this.#closer.iterator = null;
+      this.iterator = null;
       throw error;
     }
   }
-
-  close(): void {
-    this.#closer.close();
-  }
 }
 
-class AsyncReader implements ResultReader {
-  readonly #result: AsyncIterable<Chunk>;
-  readonly #consumer: ResultConsumer;
-  readonly #closer: Closer;
-  #pumping = false;
+class AsyncReader extends Reader implements ResultReader {
+  readonly #iterable: AsyncIterable<Chunk>;
 
   constructor(result: AsyncIterable<Chunk>, consumer: ResultConsumer) {
-    this.#result = result;
-    this.#consumer = consumer;
-    this.#closer = new Closer(result as Closable, consumer);
+    super(result, consumer);
+    this.#iterable = result;
   }
 
   pump(): void {
-    if (this.#pumping || this.#closer.closed) return;
+    if (this.pumping || this.closed) return;
     try {
-      this.#consumer.awaiting();
+      this.consumer.awaiting();
     } catch (error) {
-      this.#consumer.handleError(error);
+      this.consumer.handleError(error);
       return;
     }
-    this.#pumping = true;
+    this.pumping = true;
     this.#run().then(
       () => {
-        this.#pumping = false;
+        this.pumping = false;
         // The drain may have been told while the last chunk was waited for.
-        if (!this.#consumer.congested) this.pump();
+        if (!this.consumer.congested) this.pump();
       },
       (error) => {
-        this.#pumping = false;
-        this.#consumer.handleError(error);
+        this.pumping = false;
+        this.consumer.handleError(error);
       },
     );
   }
 
   async #run(): Promise<void> {
-    if (await this.#read()) this.#consumer.finishContent();
+    if (await this.#read()) this.consumer.finishContent();
   }
 
   /** Whether the end has been reached. */
   async #read(): Promise<boolean> {
-    const consumer = this.#consumer;
-    this.#closer.iterator ??= this.#result[Symbol.asyncIterator]();
-    const iterator = this.#closer.iterator as AsyncIterator<Chunk>;
-    while (!this.#closer.closed && !consumer.congested) {
+    this.iterator ??= this.#iterable[Symbol.asyncIterator]();
+    const iterator = this.iterator as AsyncIterator<Chunk>;
+    while (!this.closed && !this.consumer.congested) {
       const step = await this.#step(iterator);
-      if (this.#closer.closed) return false;
-      if (step.done === true) {
-        this.#closer.iterator = null;
-        return true;
-      }
-      consumer.write(checkChunk(step.value));
-      if (consumer.satisfied) return true;
+      if (this.closed) return false;
+      if (this.take(step)) return true;
     }
     return false;
   }
@@ -202,12 +188,19 @@ class AsyncReader implements ResultReader {
     try {
       return await iterator.next();
     } catch (error) {
-      this.#closer.iterator = null;
+      this.iterator = null;
       throw error;
     }
   }
+}
 
-  close(): void {
-    this.#closer.close();
+/** Ends a result without having read it. */
+class Discarder extends Reader {
+  begin(result: ApplicationResult): void {
+    if (typeof result !== 'object') return;
+    if (Symbol.asyncIterator in result) this.iterator = result[Symbol.asyncIterator]();
+    else if (Symbol.iterator in result) {
+      this.iterator = (result as Iterable<Chunk>)[Symbol.iterator]();
+    }
   }
 }
