@@ -18,6 +18,7 @@ import {
 } from './grammar.ts';
 import { HTTPError } from './httperror.ts';
 import type { Limits } from './limits.ts';
+import { isForbiddenTrailer } from './trailers.ts';
 
 /** Where body bytes go. They are only lent: copy what is kept beyond the call. */
 export interface BodySink {
@@ -64,31 +65,6 @@ export class LengthReader implements BodyReader {
 
 /** The digits of the largest size, 2^53 - 1, and two leading zeros. */
 const MOST_SIZE_DIGITS = 16;
-
-/**
- * Fields that a trailer must not carry: framing, routing, authentication and what decides how the
- * body is read came too late, and honouring or merging them is how requests are smuggled
- * (RFC 9110 section 6.5.1).
- */
-const FORBIDDEN_TRAILERS: ReadonlySet<string> = new Set([
-  'authorization',
-  'connection',
-  'content-encoding',
-  'content-length',
-  'content-range',
-  'content-type',
-  'cookie',
-  'expect',
-  'host',
-  'keep-alive',
-  'proxy-authorization',
-  'proxy-connection',
-  'range',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
 
 const SIZE = 0;
 const EXTENSION = 1;
@@ -248,7 +224,7 @@ export class ChunkedReader implements BodyReader {
   #endTrailer(): void {
     this.#countTrailerBytes(1);
     const name = this.#trailerName.toLowerCase();
-    if (FORBIDDEN_TRAILERS.has(name)) throw forbiddenTrailer(name);
+    if (isForbiddenTrailer(name)) throw forbiddenTrailer(name);
     if (!isHidden(name, this.#limits)) this.trailers.push(name, trimOWS(this.#trailerValue));
     this.#trailerName = '';
     this.#trailerValue = '';

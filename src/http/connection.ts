@@ -1,56 +1,51 @@
-import { RyegateError } from '../errors.ts';
-import { type InputSource, InputStream } from '../io/inputstream.ts';
+import { debug } from '../debug.ts';
+import type { RyegateError } from '../errors.ts';
 import type { Deferred, Protocol } from '../reactor/protocol.ts';
-import type { StreamSocket } from '../reactor/streamsocket.ts';
-import { type BodyReader, type BodySink, ChunkedReader, LengthReader } from './body.ts';
+import type { SocketSettings, StreamSocket } from '../reactor/streamsocket.ts';
 import type { Gateway } from './gateway.ts';
+import { HandlerClock } from './handlerclock.ts';
 import { parseHead } from './head.ts';
 import { HTTPError } from './httperror.ts';
-import type { Limits } from './limits.ts';
+import { Intake, type IntakeOwner, type IntakeSettings } from './intake.ts';
+import * as reasons from './reasons.ts';
 import { HTTPRequest } from './request.ts';
 import { Residue } from './residue.ts';
 import { Response, type ResponseOwner, type ResponseSettings } from './response.ts';
-
-/** Pipelined bytes kept while a request is being answered; more wait in the kernel. */
-const RESIDUE_LIMIT = 64 * 1024;
+import type { Timeouts } from './timeouts.ts';
 
 /** What the connections of one server have in common. */
-export interface HTTPSettings extends ResponseSettings {
-  readonly limits: Limits;
-  /** Seconds that an idle connection is kept. */
-  readonly keepAliveTimeout: number;
-  /** Seconds that a head may take to arrive. */
-  readonly headTimeout: number;
+export interface HTTPSettings extends ResponseSettings, IntakeSettings {
+  readonly timeouts: Timeouts;
+  readonly socket: SocketSettings;
 }
 
 /**
  * - `idle`: between requests.
  * - `head`: a head has begun to arrive.
+ * - `receiving`: the body arrives before the request is answered (`inputBuffering: 'buffer'`).
  * - `responding`: a request is being answered; its body may still be arriving.
  * - `draining`: it has been answered, the rest of its body is discarded.
- * - `refused`: answering what cannot be understood; nothing that comes is looked at.
+ * - `refused`: the answer is the last; nothing that comes is looked at.
  * - `over`: the last response has been written.
  */
-type State = 'idle' | 'head' | 'responding' | 'draining' | 'refused' | 'over';
+type State = 'idle' | 'head' | 'receiving' | 'responding' | 'draining' | 'refused' | 'over';
 
 /**
  * Speaks HTTP/1.1 on one socket: takes requests from the bytes that come, one at a time and in
  * order, and has each answered by the gateway before the next is looked at.
  */
-export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource, ResponseOwner {
+export class HTTPConnection implements Protocol, Deferred, IntakeOwner, ResponseOwner {
   readonly socket: StreamSocket;
   readonly #gateway: Gateway;
   readonly #settings: HTTPSettings;
+  readonly #handlerClock: HandlerClock;
   #state: State = 'idle';
   #request: HTTPRequest | null = null;
-  #reader: BodyReader | null = null;
+  /** Takes in the body of the request, if it has one. */
+  #intake: Intake | null = null;
   #residue: Residue | null = null;
-  /** Body bytes that may still be discarded to keep the connection. */
-  #drainable = 0;
-  /** The application has waited for the body. */
-  #bodyWanted = false;
-  /** The client waits for `100 Continue`. */
-  #continueOwed = false;
+  /** Requests whose head has come. */
+  #requests = 0;
   #lastRequest: boolean;
   /** The client has finished sending. */
   #eof = false;
@@ -68,14 +63,15 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
     this.socket = socket;
     this.#gateway = gateway;
     this.#settings = settings;
+    this.#handlerClock = new HandlerClock(settings.timeouts.handler);
     this.#lastRequest = lastRequest;
   }
 
   /** Begins to receive. */
   open(): void {
     // A client that connects and says nothing is as idle as one between requests.
-    this.socket.setDeadline(this.socket.now + this.#settings.headTimeout * 1000);
-    this.socket.attach(this);
+    this.#wait(this.#settings.timeouts.head);
+    this.socket.attach(this, this.#settings.socket);
   }
 
   // What the socket tells.
@@ -103,9 +99,10 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
   /** Pauses while a client sends requests faster than they are answered, or takes no answers. */
   #regulate(): void {
     // A body's pace is set by its reader.
-    if (this.#reader !== null || this.#state === 'over') return;
+    if (this.#arriving !== null || this.#state === 'over') return;
     const waiting = this.#deferred || this.#state === 'responding';
-    if (waiting && this.#residue !== null && this.#residue.length >= RESIDUE_LIMIT) {
+    const { pipelinedBytes } = this.#settings.limits;
+    if (waiting && this.#residue !== null && this.#residue.length >= pipelinedBytes) {
       this.socket.pause();
     } else {
       this.socket.resume();
@@ -120,8 +117,8 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
     this.#eof = true;
     if (this.#state === 'responding') {
       this.#request?.abandon();
-      if (this.#reader !== null) {
-        this.#breakBody(new HTTPError(400, 'ERR_RYEGATE_CLIENT_GONE', CLIENT_GONE));
+      if (this.#arriving !== null) {
+        this.#breakBody(reasons.bodyCutOff());
       }
     }
     this.#endIfDone();
@@ -130,7 +127,9 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
   /** What was asked for before the client finished sending is answered first. */
   #endIfDone(): void {
     if (!this.#eof || this.#deferred) return;
-    if (this.#state !== 'responding' && this.#state !== 'refused') this.#over();
+    if (this.#state === 'responding' || this.#state === 'refused') return;
+    if (this.#state === 'head' || this.#state === 'receiving') this.#tellGone(null);
+    this.#over();
   }
 
   drained(): void {
@@ -138,40 +137,93 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
     if (this.#deferred) this.proceed();
   }
 
-  deadlinePassed(): void {
-    if (this.#state === 'head') {
-      const message = `the head took longer than ${this.#settings.headTimeout} seconds to arrive`;
-      this.#refuse(new HTTPError(408, 'ERR_RYEGATE_HEAD_TIMEOUT', message));
-    } else if (this.socket.buffered > 0) {
-      // Still taking its answers, however slowly.
-      this.#setIdleDeadline();
-    } else {
-      this.#over();
-    }
-  }
-
   serverClosing(): void {
     this.#lastRequest = true;
-    if (this.#state === 'responding') (this.#request as HTTPRequest).response.keepAlive = false;
+    const request = this.#request as HTTPRequest;
+    if (this.#state === 'responding') request.response.keepAlive = false;
+    else if (this.#state === 'receiving') request.keepAlive = false;
     else if (this.#state !== 'refused') this.#over();
   }
 
   connectionLost(error: Error | null): void {
     const request = this.#request;
-    const answered = this.#state !== 'responding' && this.#state !== 'refused';
+    const answering = this.#state === 'responding' || this.#state === 'refused';
+    if (this.#state !== 'over' && error !== null) this.#tellGone(error);
     this.#state = 'over';
     this.#request = null;
-    this.#reader = null;
     this.#residue = null;
-    if (request !== null && !answered) {
+    this.#closeBody(() => reasons.clientGone(error));
+    if (request !== null && answering) {
       request.abandon();
-      request.body.fail(clientGone(error));
       request.response.lose();
     }
     this.#gateway.connectionLost(error);
   }
 
+  /** Nobody here can do anything about clients that go away. */
+  #tellGone(error: Error | null): void {
+    if (!debug.enabled) return;
+    const why = error === null ? 'it finished sending' : error.message;
+    debug('client %j has gone (%s): %s', this.socket.clientAddress, this.#state, why);
+  }
+
+  // Deadlines.
+
+  /** Waits at most `seconds` for what the state is about. */
+  #wait(seconds: number): void {
+    this.socket.setDeadline(this.socket.now + seconds * 1000);
+  }
+
+  /** While a request is served, either side can be late. */
+  reschedule(): void {
+    if (this.#state === 'idle' || this.#state === 'head') return;
+    const body = this.#intake === null ? Infinity : this.#intake.deadline;
+    this.socket.setDeadline(Math.min(body, this.#handlerClock.due));
+  }
+
+  deadlinePassed(): void {
+    const { timeouts } = this.#settings;
+    if (this.#state === 'head') {
+      this.#refuse(reasons.headTimeout(timeouts.head));
+    } else if (this.#state !== 'idle') {
+      this.#requestLate();
+    } else if (this.socket.buffered > 0) {
+      // Still taking its answers, however slowly.
+      this.#wait(timeouts.keepAlive);
+    } else {
+      this.#over();
+    }
+  }
+
+  #requestLate(): void {
+    const { now } = this.socket;
+    const request = this.#request as HTTPRequest;
+    if (this.#intake !== null && this.#intake.deadline <= now) {
+      this.#bodyFailed(reasons.bodyTimeout());
+    } else if (this.#handlerClock.due <= now && this.#handlerClock.isLate(request, now)) {
+      this.#giveUp(request, reasons.handlerTimeout());
+    }
+    this.reschedule();
+  }
+
+  /** Whatever the handler may still do comes too late. */
+  #giveUp(request: HTTPRequest, error: HTTPError): void {
+    const { response } = request;
+    this.#handlerClock.stop();
+    this.#gateway.fault(error);
+    request.abandon();
+    this.#intake?.break(() => error);
+    response.lose();
+    if (response.headSent) this.responseBroken(response, error);
+    else this.#refuse(error);
+  }
+
   // Taking requests.
+
+  /** The intake of a body that is not complete. */
+  get #arriving(): Intake | null {
+    return this.#intake === null || this.#intake.done ? null : this.#intake;
+  }
 
   /** Takes what can be taken of `bytes` now, and returns where the rest begins. */
   #consume(bytes: Buffer, start: number, end: number): number {
@@ -183,8 +235,9 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
       for (;;) {
         if (this.#state === 'over' || this.#state === 'refused') return end;
         if (at === end) return end;
-        if (this.#reader !== null) {
-          at = this.#readBody(this.#reader, bytes, at, end);
+        const intake = this.#arriving;
+        if (intake !== null) {
+          at = this.#readBody(intake, bytes, at, end);
         } else if (this.#state === 'responding') {
           return at;
         } else if (this.socket.congested) {
@@ -210,140 +263,150 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
   }
 
   #readHead(bytes: Buffer, start: number, end: number): number {
+    const isTLS = this.#requests === 0 ? reasons.isTLSHello(bytes, start, end) : false;
+    if (isTLS === null) return this.#awaitHead(start);
+    if (isTLS) {
+      this.#gateway.notice(reasons.tlsOnPlain());
+      this.#over();
+      return end;
+    }
     this.#request ??= new HTTPRequest(this);
     const request = this.#request;
     const taken = parseHead(bytes, start, end, this.#settings.limits, request);
-    if (taken > 0) this.#begin(request);
-    else if (this.#state === 'idle') {
-      this.#state = 'head';
-      this.socket.setDeadline(this.socket.now + this.#settings.headTimeout * 1000);
-    }
+    if (taken === 0) return this.#awaitHead(start);
+    this.#begin(request);
     return start + taken;
   }
 
-  #begin(request: HTTPRequest): void {
-    this.#state = 'responding';
-    this.socket.deadline = Infinity;
-    if (this.#lastRequest) request.keepAlive = false;
-    if (request.chunked) this.#reader = new ChunkedReader(this.#settings.limits);
-    else if (request.contentLength > 0) this.#reader = new LengthReader(request.contentLength);
-    if (this.#reader !== null) {
-      request.body = new InputStream(this);
-      this.#bodyWanted = false;
-      this.#continueOwed = request.expectContinue;
+  #awaitHead(start: number): number {
+    if (this.#state === 'idle') {
+      this.#state = 'head';
+      this.#wait(this.#settings.timeouts.head);
     }
+    return start;
+  }
+
+  #begin(request: HTTPRequest): void {
+    const { limits, inputBuffering } = this.#settings;
+    this.#requests += 1;
+    if (this.#requests >= limits.requestsPerConnection) this.#lastRequest = true;
+    if (this.#lastRequest) request.keepAlive = false;
+    if (request.chunked || request.contentLength > 0) {
+      this.#intake = new Intake(request, this, this.#settings);
+      request.body = this.#intake.input;
+      if (inputBuffering === 'buffer') {
+        this.#state = 'receiving';
+        this.#intake.demand();
+        this.reschedule();
+        return;
+      }
+    }
+    this.#respond(request);
+  }
+
+  #respond(request: HTTPRequest): void {
+    this.#state = 'responding';
+    this.#handlerClock.start(this.socket.now);
+    this.reschedule();
     request.response = new Response(this.socket, request, this, this.#settings);
     this.#gateway.respond(request);
   }
 
-  #readBody(reader: BodyReader, bytes: Buffer, start: number, end: number): number {
-    this.#continueOwed = false;
+  #readBody(intake: Intake, bytes: Buffer, start: number, end: number): number {
     let taken: number;
     try {
-      taken = reader.feed(bytes, start, end, this);
+      taken = intake.feed(bytes, start, end);
     } catch (error) {
       if (!(error instanceof HTTPError)) throw error;
-      // The application, if it is at work, sees its read fail, and its answer is the last.
-      if (this.#state === 'responding') this.#breakBody(error);
-      else this.#over();
+      this.#bodyFailed(error);
       return end;
     }
-    if (reader.done) this.#bodyEnded();
+    if (intake.overdrawn) this.#over();
+    else if (!intake.done) this.reschedule();
+    else if (this.#state === 'draining') this.#next();
+    else if (this.#state === 'receiving') this.#respond(this.#request as HTTPRequest);
     return start + taken;
   }
 
-  #bodyEnded(): void {
-    this.#reader = null;
-    if (this.#state === 'draining') this.#next();
-    else this.#request?.body.end();
-  }
-
-  /** The rest of the body cannot be had, nor anything that follows it. */
-  #breakBody(error: Error): void {
-    const request = this.#request as HTTPRequest;
-    this.#state = 'refused';
-    this.#reader = null;
-    request.response.keepAlive = false;
-    request.body.fail(error);
-  }
-
-  bodyData(bytes: Buffer, start: number, end: number): void {
-    if (this.#state !== 'draining') {
-      this.#request?.body.push(Buffer.from(bytes.subarray(start, end)));
-      return;
+  /** The rest of the body cannot be had. */
+  #bodyFailed(error: HTTPError): void {
+    if (this.#state === 'receiving') {
+      this.#intake?.break(() => error);
+      if (error.cause !== undefined) this.#gateway.notice(error);
+      this.#refuse(error);
+    } else if (this.#state === 'responding') {
+      this.#breakBody(error);
+    } else {
+      this.#over();
     }
-    this.#drainable -= end - start;
-    if (this.#drainable < 0) this.#over();
+  }
+
+  /** The application, if it is at work, sees its read fail, and its answer is the last. */
+  #breakBody(error: HTTPError): void {
+    this.#state = 'refused';
+    (this.#request as HTTPRequest).response.keepAlive = false;
+    this.#intake?.break(() => error);
+  }
+
+  #closeBody(reason: () => Error): void {
+    this.#intake?.close(reason);
+    this.#intake = null;
   }
 
   #refuse(error: HTTPError): void {
     this.#request ??= new HTTPRequest(this);
     const request = this.#request;
     this.#state = 'refused';
-    this.#reader = null;
     request.keepAlive = false;
     request.response = new Response(this.socket, request, this, this.#settings);
+    this.socket.setDeadline(Infinity);
     this.#gateway.refuse(request, error);
   }
 
-  // What the body's reader asks for.
-
-  pause(): void {
-    this.socket.pause();
-  }
-
-  resume(): void {
-    this.socket.resume();
-  }
-
-  /** The application waits for the body, so the client may send it; RFC 9110 section 10.1.1. */
-  demand(): void {
-    this.#bodyWanted = true;
-    if (!this.#continueOwed) return;
-    this.#continueOwed = false;
-    if (this.#request?.response.headSent === false) {
-      this.socket.writeLatin1('HTTP/1.1 100 Continue\r\n\r\n');
-    }
+  /** RFC 9110 section 10.1.1. */
+  continueWanted(): void {
+    const told = this.#state !== 'receiving' && this.#request?.response.headSent !== false;
+    if (!told) this.socket.writeLatin1('HTTP/1.1 100 Continue\r\n\r\n');
   }
 
   // What the response tells.
 
   /** An unread body that is too large to be drained ends the connection, and the client is told. */
   responseBegins(response: Response): void {
-    if (this.#bodyWanted || this.#reader === null) return;
-    if (this.#continueOwed || this.#bodyOwed() > this.#settings.limits.drainBytes) {
+    const intake = this.#arriving;
+    if (intake === null || intake.wanted) return;
+    if (intake.continueOwed || intake.owed > this.#settings.limits.drainBytes) {
       response.keepAlive = false;
     }
   }
 
   responseEnded(response: Response): void {
+    this.#handlerClock.stop();
+    const intake = this.#arriving;
     if (this.#state === 'refused' || !response.keepAlive || this.#lastRequest) {
       this.#over();
-      return;
-    }
-    if (this.#reader === null) {
+    } else if (intake === null) {
       this.#next();
-      return;
-    }
-    this.#state = 'draining';
-    this.#drainable = this.#settings.limits.drainBytes;
-    const request = this.#request as HTTPRequest;
-    request.body.fail(new RyegateError('ERR_RYEGATE_BODY_GONE', BODY_GONE));
-    // A client that was not told to continue may never send the body.
-    if (this.#continueOwed || this.#bodyOwed() > this.#drainable) this.#over();
-    else {
-      this.#setIdleDeadline();
-      this.socket.resume();
+    } else {
+      this.#drain(intake, this.#settings.limits.drainBytes);
     }
   }
 
-  /** How much of the body is known to be still to come. */
-  #bodyOwed(): number {
-    return this.#reader instanceof LengthReader ? this.#reader.remaining : 0;
+  #drain(intake: Intake, most: number): void {
+    this.#state = 'draining';
+    intake.close(reasons.bodyGone);
+    // A client that was not told to continue may never send the body.
+    if (intake.continueOwed || intake.owed > most) {
+      this.#over();
+      return;
+    }
+    intake.drop(most);
+    this.socket.resume();
   }
 
   responseBroken(_response: Response, error: Error): void {
     this.#state = 'over';
+    this.#closeBody(() => error);
     this.socket.reset(error);
   }
 
@@ -355,7 +418,8 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
   #next(): void {
     this.#state = 'idle';
     this.#request = null;
-    this.#setIdleDeadline();
+    this.#closeBody(reasons.bodyGone);
+    this.#wait(this.#settings.timeouts.keepAlive);
     if (this.#consuming) return;
     if (this.#residue !== null) {
       this.#defer();
@@ -369,10 +433,6 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
     if (this.#deferred) return;
     this.#deferred = true;
     this.socket.defer(this);
-  }
-
-  #setIdleDeadline(): void {
-    this.socket.setDeadline(this.socket.now + this.#settings.keepAliveTimeout * 1000);
   }
 
   /** Goes on with requests that came before they could be answered. */
@@ -390,14 +450,7 @@ export class HTTPConnection implements Protocol, Deferred, BodySink, InputSource
   #over(): void {
     if (this.#state === 'over') return;
     this.#state = 'over';
+    this.#closeBody(reasons.bodyGone);
     this.socket.linger();
   }
-}
-
-const BODY_GONE = 'the response is complete: the rest of the request body was discarded';
-
-const CLIENT_GONE = 'the client went away before the request was complete';
-
-function clientGone(cause: Error | null): RyegateError {
-  return new RyegateError('ERR_RYEGATE_CLIENT_GONE', CLIENT_GONE, cause === null ? {} : { cause });
 }

@@ -1,3 +1,4 @@
+import type { RyegateError } from '../errors.ts';
 import type { HTTPError } from './httperror.ts';
 import type { HTTPRequest } from './request.ts';
 
@@ -9,6 +10,8 @@ export interface Gateway {
   refuse(request: HTTPRequest, error: HTTPError): void;
   /** Something to be logged: a fault of the application that was dealt with. */
   fault(error: Error): void;
+  /** Something about clients that the operator should know; may come very often. */
+  notice(error: RyegateError): void;
   /** The connection is over. The last call. */
   connectionLost(error: Error | null): void;
 }

@@ -247,9 +247,23 @@ function settle(seen: number, limits: Limits, head: RequestHead): void {
     );
   }
   if (head.minor === 1 && (seen & (1 << RULE_HOST)) === 0) throw badHost('is missing');
+  if (head.minor === 0 && head.contentLength === -1 && WITH_BODY.has(head.method)) {
+    throw lengthRequired();
+  }
   if (head.contentLength > limits.bodyBytes) throw bodyTooLarge();
   const close = (seen & OPTION_CLOSE) !== 0;
   head.keepAlive = !close && (head.minor === 1 || (seen & OPTION_KEEP_ALIVE) !== 0);
+}
+
+/** Methods that mean a body. A 1.0 client without its length may end it by closing. */
+const WITH_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
+
+function lengthRequired(): HTTPError {
+  return new HTTPError(
+    411,
+    'ERR_RYEGATE_LENGTH_REQUIRED',
+    'An HTTP/1.0 request of this method needs a Content-Length: send it (RFC 1945 section 8.3).',
+  );
 }
 
 function isContinue(bytes: Buffer, from: number, to: number): true {

@@ -4,6 +4,13 @@ import { detached } from './grammar.ts';
 /** Names and values of header fields, in the order they are sent. */
 export type HeaderList = [name: string, value: string][];
 
+/** The pairs in a list of names and values in turn. */
+export function toPairs(flat: readonly string[]): HeaderList {
+  const list: HeaderList = [];
+  for (let i = 0; i < flat.length; i += 2) list.push([flat[i] as string, flat[i + 1] as string]);
+  return list;
+}
+
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',

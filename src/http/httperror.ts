@@ -9,18 +9,22 @@ import { RyegateError } from '../errors.ts';
  *   `ERR_RYEGATE_BAD_HOST`, `ERR_RYEGATE_REPEATED_FIELD`, `ERR_RYEGATE_BAD_CONTENT_LENGTH`,
  *   `ERR_RYEGATE_BAD_TRANSFER_ENCODING`, `ERR_RYEGATE_BAD_CHUNK`, `ERR_RYEGATE_BAD_TRAILER`,
  *   `ERR_RYEGATE_CHUNK_EXTENSIONS_TOO_LARGE` (400),
+ * - `ERR_RYEGATE_HEAD_TIMEOUT`, `ERR_RYEGATE_BODY_TIMEOUT` (408),
+ *   `ERR_RYEGATE_LENGTH_REQUIRED` (411),
  * - `ERR_RYEGATE_BODY_TOO_LARGE` (413), `ERR_RYEGATE_TARGET_TOO_LONG` (414),
  *   `ERR_RYEGATE_EXPECTATION_FAILED` (417),
  * - `ERR_RYEGATE_HEAD_TOO_LARGE`, `ERR_RYEGATE_TRAILERS_TOO_LARGE` (431),
- * - `ERR_RYEGATE_UNKNOWN_TRANSFER_CODING` (501), `ERR_RYEGATE_UNSUPPORTED_VERSION` (505).
+ * - `ERR_RYEGATE_UNKNOWN_TRANSFER_CODING` (501),
+ *   `ERR_RYEGATE_BODY_BUFFER`, `ERR_RYEGATE_HANDLER_TIMEOUT` (503),
+ *   `ERR_RYEGATE_UNSUPPORTED_VERSION` (505).
  */
 export class HTTPError extends RyegateError {
   override readonly name: string = 'HTTPError';
   /** The status code of the answer, 400 to 599 (RFC 9110 section 15). */
   readonly status: number;
 
-  constructor(status: number, code: string, message: string) {
-    super(code, message);
+  constructor(status: number, code: string, message: string, options?: ErrorOptions) {
+    super(code, message, options);
     this.status = status;
   }
 }

@@ -1,43 +1,49 @@
-import { RyegateError } from '../errors.ts';
+import {
+  checkSetting,
+  defaultsOf,
+  givenSettings,
+  type SettingsKind,
+  type SettingsTable,
+  senselessSetting,
+  unknownSetting,
+} from './settings.ts';
 
-/** What a server takes from a client before it refuses. Each limit works alone. */
+/** What a server takes from a client before it refuses. Each limit works alone; see `LIMITS`. */
 export interface Limits {
-  /** Bytes of the request line without its CRLF; longer gives 414. Default 8190, as Apache has. */
+  /** Bytes of the request line without its CRLF; longer gives 414. */
   readonly requestLine: number;
-  /**
-   * Bytes of a whole head, from the request line to the empty line inclusive; larger gives 431.
-   * Default 65536: more than cookies and tokens need, little enough to hold per connection.
-   */
+  /** Bytes of a whole head, from the request line to the empty line; larger gives 431. */
   readonly headerBytes: number;
-  /** Field lines in a head; more give 431. Default 100: browsers send about 20, proxies add 10. */
+  /** Field lines in a head; more give 431. */
   readonly headerCount: number;
-  /**
-   * Bytes of one field line, name and value without the CRLF; longer gives 431.
-   * Default 16384: the largest cookies and Kerberos tickets fit.
-   */
+  /** Bytes of one field line, name and value without the CRLF; longer gives 431. */
   readonly headerField: number;
-  /**
-   * Bytes of a request body after chunked decoding; larger gives 413. Default 1 GiB: uploads
-   * pass, an endless body does not. 0 refuses every body.
-   */
+  /** Bytes of a request body after chunked decoding; larger gives 413. 0 refuses every body. */
   readonly bodyBytes: number;
-  /**
-   * Bytes of all chunk extensions of one body; more give 400. Default 16 KiB: nobody uses them,
-   * and an unbounded one is work without content (CVE-2023-39326, CVE-2024-22019).
-   */
+  /** Bytes of a buffered request body that are kept in memory; the rest goes to a file. */
+  readonly bodyMemoryBytes: number;
+  /** Bytes per second of a request body, on average after the grace; slower gives 408. 0: any. */
+  readonly bodyRate: number;
+  /** Bytes of all chunk extensions of one body; more give 400. */
   readonly chunkExtensionBytes: number;
-  /** Bytes of the trailer field lines of one body, CRLFs included; more give 431. Default 8 KiB. */
+  /** Bytes of the trailer field lines of one body, CRLFs included; more give 431. */
   readonly trailerBytes: number;
-  /**
-   * Pipelined requests served for one connection in one turn of the reactor, after which the
-   * others get theirs. Default 64: enough to fill one `send`, short enough to stay fair.
-   */
-  readonly pipelinedPerTurn: number;
-  /**
-   * Bytes of an unread request body that are read and dropped to keep a connection; with more
-   * owed it is closed. Default 64 KiB: cheaper than a new connection up to about there.
-   */
+  /** Bytes of an unread request body that are dropped to keep a connection; more close it. */
   readonly drainBytes: number;
+  /** Pipelined requests of one connection served in one turn of the reactor. */
+  readonly pipelinedPerTurn: number;
+  /** Bytes of further requests kept while one is answered; more wait in the kernel. */
+  readonly pipelinedBytes: number;
+  /** Requests on one connection, after which it is closed. */
+  readonly requestsPerConnection: number;
+  /** Connections at once; more are answered with 503. */
+  readonly connections: number;
+  /** Connections at once from one IP address; more are answered with 503. */
+  readonly connectionsPerAddress: number;
+  /** Response bytes that wait for the client before producers pause and reading stops. */
+  readonly bufferedBytes: number;
+  /** Bytes per second that a client has to take once it lags behind; slower is cut off. 0: any. */
+  readonly responseRate: number;
   /**
    * What happens to fields with an underscore in the name, which CGI variables cannot tell from
    * a hyphen (CVE-2015-0219): left out of the request (`'drop'`, the default) or answered with
@@ -49,36 +55,140 @@ export interface Limits {
 /** Limits that differ from the defaults. */
 export type PartialLimits = { readonly [Name in keyof Limits]?: Limits[Name] | undefined };
 
-export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
-  requestLine: 8190,
-  headerBytes: 65_536,
-  headerCount: 100,
-  headerField: 16_384,
-  bodyBytes: 2 ** 30,
-  chunkExtensionBytes: 16_384,
-  trailerBytes: 8192,
-  pipelinedPerTurn: 64,
-  drainBytes: 65_536,
-  underscoreHeaders: 'drop',
-});
-
-type NumericLimit = Exclude<keyof Limits, 'underscoreHeaders'>;
+export type NumericLimit = Exclude<keyof Limits, 'underscoreHeaders'>;
 
 /** Head limits end at 16 MiB: the parser keeps 32-bit offsets and callers buffer a whole head. */
 const LARGEST_HEAD = 2 ** 24;
 
-/** Smallest and largest sensible value: `GET / HTTP/1.1` and `Host:` must pass. */
-const BOUNDS: Readonly<Record<NumericLimit, readonly [minimum: number, maximum: number]>> = {
-  requestLine: [14, LARGEST_HEAD],
-  headerBytes: [18, LARGEST_HEAD],
-  headerCount: [1, 65_536],
-  headerField: [5, LARGEST_HEAD],
-  bodyBytes: [0, Number.MAX_SAFE_INTEGER],
-  chunkExtensionBytes: [0, LARGEST_HEAD],
-  trailerBytes: [0, LARGEST_HEAD],
-  pipelinedPerTurn: [1, 65_536],
-  drainBytes: [0, Number.MAX_SAFE_INTEGER],
+/** The smallest values let `GET / HTTP/1.1` and `Host:` pass. */
+export const LIMITS: SettingsTable<NumericLimit> = {
+  requestLine: {
+    unit: 'bytes',
+    default: 8190,
+    minimum: 14,
+    maximum: LARGEST_HEAD,
+    reason: 'What Apache takes, so that nothing that passes a proxy fails here.',
+  },
+  headerBytes: {
+    unit: 'bytes',
+    default: 65_536,
+    minimum: 18,
+    maximum: LARGEST_HEAD,
+    reason: 'More than cookies and tokens need, little enough to hold for each connection.',
+  },
+  headerCount: {
+    unit: 'fields',
+    default: 100,
+    minimum: 1,
+    maximum: 65_536,
+    reason: 'Browsers send about 20, proxies add 10.',
+  },
+  headerField: {
+    unit: 'bytes',
+    default: 16_384,
+    minimum: 5,
+    maximum: LARGEST_HEAD,
+    reason: 'The largest cookies and Kerberos tickets fit.',
+  },
+  bodyBytes: {
+    unit: 'bytes',
+    default: 2 ** 30,
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    reason: 'Uploads pass, an endless body does not.',
+  },
+  bodyMemoryBytes: {
+    unit: 'bytes',
+    default: 524_288,
+    minimum: 0,
+    maximum: 2 ** 30,
+    reason: 'Forms and JSON never touch a disk; many uploads at once do not fill the memory.',
+  },
+  bodyRate: {
+    unit: 'bytes per second',
+    default: 500,
+    minimum: 0,
+    maximum: 2 ** 30,
+    reason: 'Slower than any modem: whoever sends less holds a handler on purpose (slow post).',
+  },
+  chunkExtensionBytes: {
+    unit: 'bytes',
+    default: 16_384,
+    minimum: 0,
+    maximum: LARGEST_HEAD,
+    reason: 'Nobody uses them; unbounded they are work without content (CVE-2023-39326).',
+  },
+  trailerBytes: {
+    unit: 'bytes',
+    default: 8192,
+    minimum: 0,
+    maximum: LARGEST_HEAD,
+    reason: 'Checksums and signatures fit.',
+  },
+  drainBytes: {
+    unit: 'bytes',
+    default: 65_536,
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    reason: 'Up to about there, reading is cheaper than a new connection.',
+  },
+  pipelinedPerTurn: {
+    unit: 'requests',
+    default: 64,
+    minimum: 1,
+    maximum: 65_536,
+    reason: 'Enough to fill one send, short enough to be fair to the other connections.',
+  },
+  pipelinedBytes: {
+    unit: 'bytes',
+    default: 65_536,
+    minimum: 1024,
+    maximum: 2 ** 30,
+    reason: 'One receive. Requests are answered one at a time; what waits costs memory.',
+  },
+  requestsPerConnection: {
+    unit: 'requests',
+    default: Infinity,
+    minimum: 1,
+    maximum: Infinity,
+    reason: 'Nothing grows with their number; a low one evens out the load of several processes.',
+  },
+  connections: {
+    unit: 'connections',
+    default: 10_000,
+    minimum: 1,
+    maximum: Infinity,
+    reason: 'Idle ones take some kilobytes each: 10,000 fit into 100 MiB.',
+  },
+  connectionsPerAddress: {
+    unit: 'connections',
+    default: Infinity,
+    minimum: 1,
+    maximum: Infinity,
+    reason: 'Off, since behind a proxy all clients share one address. Set it at the edge.',
+  },
+  bufferedBytes: {
+    unit: 'bytes',
+    default: 262_144,
+    minimum: 1024,
+    maximum: 2 ** 30,
+    reason: 'Keeps a fast client busy; a client that does not read costs no more than this.',
+  },
+  responseRate: {
+    unit: 'bytes per second',
+    default: 500,
+    minimum: 0,
+    maximum: 2 ** 30,
+    reason: 'A client that takes less than a modem would holds buffers on purpose (slow read).',
+  },
 };
+
+export const DEFAULT_LIMITS: Readonly<Limits> = Object.freeze({
+  ...defaultsOf(LIMITS),
+  underscoreHeaders: 'drop',
+});
+
+const KIND: SettingsKind = { name: 'limit', code: 'ERR_RYEGATE_LIMIT', whole: true };
 
 /**
  * Completes `partial` with the defaults; a field that is `undefined` takes its default.
@@ -86,31 +196,17 @@ const BOUNDS: Readonly<Record<NumericLimit, readonly [minimum: number, maximum: 
  * @throws RyegateError `ERR_RYEGATE_LIMIT` for an unknown name or a senseless value.
  */
 export function resolveLimits(partial: PartialLimits = {}): Readonly<Limits> {
-  if (typeof partial !== 'object' || partial === null) {
-    throw new RyegateError('ERR_RYEGATE_LIMIT', 'limits: give an object of limits by name.');
-  }
-  const given = Object.entries(partial).filter(([, value]) => value !== undefined);
+  const given = givenSettings(KIND, partial);
   for (const [name, value] of given) checkLimit(name, value);
   return Object.freeze({ ...DEFAULT_LIMITS, ...Object.fromEntries(given) });
 }
 
 function checkLimit(name: string, value: unknown): void {
   if (!Object.hasOwn(DEFAULT_LIMITS, name)) {
-    const known = Object.keys(DEFAULT_LIMITS).join(', ');
-    throw new RyegateError('ERR_RYEGATE_LIMIT', `Unknown limit '${name}': use one of ${known}.`);
+    throw unknownSetting(KIND, name, Object.keys(DEFAULT_LIMITS));
   }
-  if (name === 'underscoreHeaders') {
-    if (value === 'drop' || value === 'refuse') return;
-    throw senseless(name, value, `'drop' or 'refuse'`);
+  if (name !== 'underscoreHeaders') checkSetting(KIND, LIMITS, name, value);
+  else if (value !== 'drop' && value !== 'refuse') {
+    throw senselessSetting(KIND, name, value, `'drop' or 'refuse'`);
   }
-  const [minimum, maximum] = BOUNDS[name as NumericLimit];
-  if (Number.isSafeInteger(value) && (value as number) >= minimum && (value as number) <= maximum) {
-    return;
-  }
-  throw senseless(name, value, `a whole number from ${minimum} to ${maximum}`);
-}
-
-function senseless(name: string, value: unknown, expected: string): RyegateError {
-  const shown = typeof value === 'string' ? `'${value}'` : String(value);
-  return new RyegateError('ERR_RYEGATE_LIMIT', `Limit ${name} is ${shown}: give ${expected}.`);
 }

@@ -1,7 +1,8 @@
-import { emptyInput, type InputStream } from '../io/inputstream.ts';
+import { emptyInput, type InputStream, type TrailerList } from '../io/inputstream.ts';
 import type { HTTPConnection } from './connection.ts';
 import { RequestHead } from './head.ts';
 import type { Response } from './response.ts';
+import { takesTrailers } from './trailers.ts';
 
 /** One request: its head, its body as a stream, and the response that belongs to it. */
 export class HTTPRequest extends RequestHead {
@@ -18,8 +19,8 @@ export class HTTPRequest extends RequestHead {
   }
 
   /**
-   * Fires when the client goes away, or finishes sending, before the response is complete. Made when
-   * first asked for.
+   * Fires when the client goes away, finishes sending, or is given up (`timeouts.handler`), before
+   * the response is complete. Made when first asked for.
    */
   get signal(): AbortSignal {
     if (this.#aborter === null) {
@@ -27,6 +28,17 @@ export class HTTPRequest extends RequestHead {
       if (this.#abandoned) this.#aborter.abort();
     }
     return this.#aborter.signal;
+  }
+
+  /** Whether the client takes trailers with the response; those of HTTP/1.0 cannot. */
+  get takesTrailers(): boolean {
+    const te = this.fields.findIndex((field, index) => index % 2 === 0 && field === 'te');
+    return te !== -1 && this.minor === 1 && takesTrailers(this.fields[te + 1] as string);
+  }
+
+  /** The trailer fields of a chunked body, never merged into the header; at the end of the body. */
+  get trailers(): TrailerList {
+    return this.body.trailers;
   }
 
   /** @internal The client has gone. */

@@ -4,6 +4,7 @@ import { currentHTTPDate } from './date.ts';
 import { parseDecimal } from './grammar.ts';
 import type { HeaderList } from './headers.ts';
 import { bodyForbidden } from './status.ts';
+import { checkTrailers } from './trailers.ts';
 
 /** Where a response goes. */
 export interface ByteSink {
@@ -40,11 +41,18 @@ export interface ResponseContext {
   readonly method: string;
   readonly minor: 0 | 1;
   readonly keepAlive: boolean;
+  /** Whether the client has said that it takes trailers. */
+  readonly takesTrailers: boolean;
 }
 
 export interface ResponseSettings {
   /** The value of the Server field. */
   readonly serverSoftware: string;
+  /** Whether the fields Date and Server are added. */
+  readonly dateField: boolean;
+  readonly serverField: boolean;
+  /** Whether trailers may be sent. */
+  readonly responseTrailers: boolean;
   /** The fields of a response after which the connection is kept; see `keptFields()`. */
   readonly keptFields: string;
 }
@@ -79,6 +87,7 @@ export class Response {
   #declared = -1;
   #cut = false;
   #ended = false;
+  #trailers: HeaderList | null = null;
 
   constructor(
     sink: ByteSink,
@@ -112,6 +121,29 @@ export class Response {
     return !this.#ended && this.#sink.congested;
   }
 
+  /** Whether `setTrailers()` may be called: the server allows it, and the client asked for it. */
+  get takesTrailers(): boolean {
+    return this.#settings.responseTrailers && this.#context.takesTrailers;
+  }
+
+  /**
+   * Sends `trailers` after the body. A body of known length has none: set before the head, they
+   * make it a chunked one. They are dropped where the framing has no place for them.
+   *
+   * @throws RyegateError `ERR_RYEGATE_TRAILER` when they are not taken, or too late; as `start()`
+   */
+  setTrailers(trailers: HeaderList): void {
+    if (!this.takesTrailers || this.#ended) {
+      throw new RyegateError(
+        'ERR_RYEGATE_TRAILER',
+        'trailers can be sent only before the end of a response, to a client that sent ' +
+          '"TE: trailers", by a server with the option responseTrailers',
+      );
+    }
+    checkTrailers(trailers);
+    this.#trailers = trailers.map(([name, value]) => [name, value]);
+  }
+
   /**
    * Sends the head. `length` is the size of the body in bytes, -1 when it is not known; a
    * Content-Length among `headers` counts for more.
@@ -137,8 +169,9 @@ export class Response {
       if (given.special && isFraming(name, bare)) continue;
       head += `${name}: ${value}\r\n`;
     }
-    if (!given.date) head += `Date: ${currentHTTPDate()}\r\n`;
-    if (!given.server) head += `Server: ${this.#settings.serverSoftware}\r\n`;
+    if (!given.date && this.#settings.dateField) head += `Date: ${currentHTTPDate()}\r\n`;
+    if (!given.server && this.#settings.serverField)
+      head += `Server: ${this.#settings.serverSoftware}\r\n`;
     this.#sink.writeLatin1(head + this.#framingFields(given.length >= 0, bare));
   }
 
@@ -184,7 +217,7 @@ export class Response {
       this.#framing = 'none';
       return;
     }
-    if (this.#declared < 0) this.#declared = length;
+    if (this.#declared < 0 && this.#trailers === null) this.#declared = length;
     if (this.#declared >= 0) this.#framing = 'length';
     else if (minor === 1) this.#framing = 'chunked';
     else {
@@ -269,7 +302,7 @@ export class Response {
       this.#owner.responseFault(error);
       return;
     }
-    if (this.#framing === 'chunked') this.#sink.writeLatin1('0\r\n\r\n');
+    if (this.#framing === 'chunked') this.#sink.writeLatin1(lastChunk(this.#trailers));
     this.#ended = true;
     this.#owner.responseEnded(this);
   }
@@ -298,6 +331,11 @@ interface GivenFields {
   server: boolean;
   /** Whether a field is among them that the response writes itself, or must not. */
   special: boolean;
+}
+
+function lastChunk(trailers: HeaderList | null): string {
+  const lines = trailers?.map(([name, value]) => `${name}: ${value}\r\n`) ?? [];
+  return `0\r\n${lines.join('')}\r\n`;
 }
 
 function isFraming(name: string, bare: boolean): boolean {

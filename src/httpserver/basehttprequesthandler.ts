@@ -2,7 +2,7 @@ import { RyegateError } from '../errors.ts';
 import { HTTPConnection } from '../http/connection.ts';
 import { httpDate } from '../http/date.ts';
 import type { Gateway } from '../http/gateway.ts';
-import { checkHeaders, checkStatus, type HeaderList, Headers } from '../http/headers.ts';
+import { checkHeaders, checkStatus, type HeaderList, Headers, toPairs } from '../http/headers.ts';
 import { HTTPError } from '../http/httperror.ts';
 import type { HTTPRequest } from '../http/request.ts';
 import { reasonPhrase } from '../http/status.ts';
@@ -67,7 +67,7 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
 
   /** The header fields of the request. */
   get headers(): Headers {
-    this.#headers ??= new Headers(pairs(this.httpRequest.fields));
+    this.#headers ??= new Headers(toPairs(this.httpRequest.fields));
     return this.#headers;
   }
 
@@ -122,6 +122,11 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
 
   fault(error: Error): void {
     this.guard(() => this.logError(error.message));
+  }
+
+  /** Passes on what the operator should know; see `HTTPServer.logNotice()`. */
+  notice(error: RyegateError): void {
+    this.guard(() => this.server.notice(error));
   }
 
   connectionLost(_error: Error | null): void {
@@ -294,11 +299,4 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
 
 function isClientGone(error: unknown): boolean {
   return error instanceof RyegateError && error.code === 'ERR_RYEGATE_CLIENT_GONE';
-}
-
-function pairs(fields: readonly string[]): HeaderList {
-  const list: HeaderList = [];
-  for (let i = 0; i < fields.length; i += 2)
-    list.push([fields[i] as string, fields[i + 1] as string]);
-  return list;
 }

@@ -1,22 +1,39 @@
+import { RyegateError } from '../errors.ts';
 import type { HTTPSettings } from '../http/connection.ts';
-import { type PartialLimits, resolveLimits } from '../http/limits.ts';
+import type { InputBuffering } from '../http/intake.ts';
+import { type Limits, type PartialLimits, resolveLimits } from '../http/limits.ts';
 import { keptFields } from '../http/response.ts';
-import { checkSeconds } from '../milliseconds.ts';
+import { type PartialTimeouts, resolveTimeouts, type Timeouts } from '../http/timeouts.ts';
+import { standardError } from '../io/errorstream.ts';
+import type { ClientAddress, SocketSettings, StreamSocket } from '../reactor/streamsocket.ts';
 import type {
+  Handling,
   RequestHandlerClass,
   ServerAddress,
   TCPServerOptions,
 } from '../socketserver/index.ts';
 import { TCPServer } from '../socketserver/index.ts';
 import { VERSION } from '../version.ts';
+import { Admission } from './admission.ts';
+import { busyResponse } from './busyresponse.ts';
+import { Notices } from './notices.ts';
 
 export interface HTTPServerOptions extends TCPServerOptions {
   /** What is taken from a client before it is refused; see `Limits`. */
   limits?: PartialLimits | undefined;
-  /** Seconds that an idle connection is kept. Default 65: longer than load balancers keep it. */
-  keepAliveTimeout?: number | undefined;
-  /** Seconds that the head of a request may take to arrive. Default 60. */
-  headTimeout?: number | undefined;
+  /** How long is waited for clients and handlers, in seconds; see `Timeouts`. */
+  timeouts?: PartialTimeouts | undefined;
+  /**
+   * `'stream'` (the default): a request is answered while its body arrives. `'buffer'`: when all of
+   * it has, so that it can be read synchronously.
+   */
+  inputBuffering?: InputBuffering | undefined;
+  /** Whether responses say when they were made. Default true; RFC 9110 section 6.6.1. */
+  dateField?: boolean | undefined;
+  /** Whether responses tell the server's name and version. Default true. */
+  serverField?: boolean | undefined;
+  /** Whether applications may send trailers to clients that ask for them. Default false. */
+  responseTrailers?: boolean | undefined;
   /** Whether the handlers' default `logRequest()` writes a line for each request. Default false. */
   logRequests?: boolean | undefined;
 }
@@ -28,24 +45,25 @@ export interface HTTPServerOptions extends TCPServerOptions {
 export class HTTPServer extends TCPServer {
   readonly httpSettings: HTTPSettings;
   readonly logRequests: boolean;
+  readonly #admission: Admission;
+  readonly #notices = new Notices((notice) => this.logNotice(notice));
 
+  /**
+   * @throws RyegateError `ERR_RYEGATE_LIMIT`, `ERR_RYEGATE_TIMEOUT`, `ERR_RYEGATE_OPTION` for
+   *   options that make no sense; and as `TCPServer`
+   */
   constructor(
     serverAddress: ServerAddress,
     requestHandlerClass: RequestHandlerClass,
     options: HTTPServerOptions = {},
   ) {
     // Before anything is opened that would have to be closed again.
-    const keepAliveTimeout = checkSeconds('keepAliveTimeout', options.keepAliveTimeout ?? 65);
-    const httpSettings: HTTPSettings = {
-      limits: resolveLimits(options.limits),
-      serverSoftware: `ryegate/${VERSION}`,
-      keepAliveTimeout,
-      keptFields: keptFields(keepAliveTimeout),
-      headTimeout: checkSeconds('headTimeout', options.headTimeout ?? 60),
-    };
+    const httpSettings = settingsOf(options);
     super(serverAddress, requestHandlerClass, options);
     this.httpSettings = httpSettings;
     this.logRequests = options.logRequests ?? false;
+    this.#admission = new Admission(httpSettings.limits);
+    this.reactor.onClose = (socket) => this.#admission.leave(socket);
   }
 
   get serverName(): string {
@@ -56,4 +74,67 @@ export class HTTPServer extends TCPServer {
   get serverPort(): number {
     return typeof this.serverAddress === 'string' ? 0 : this.serverAddress[1];
   }
+
+  /** Serves the connection, or answers 503 when there are too many. */
+  override finishRequest(request: StreamSocket, clientAddress: ClientAddress): Handling {
+    if (this.#admission.admit(request)) return super.finishRequest(request, clientAddress);
+    this.#admission.refuse(request, busyResponse);
+    this.notice(
+      new RyegateError(
+        'ERR_RYEGATE_TOO_MANY_CONNECTIONS',
+        'clients are turned away with 503, as there are too many connections: raise ' +
+          'limits.connections or limits.connectionsPerAddress if there is room for more',
+      ),
+    );
+    return undefined;
+  }
+
+  protected override get refusal(): Uint8Array {
+    return busyResponse;
+  }
+
+  /** @internal Something that clients cause and the operator should know. */
+  notice(notice: RyegateError): void {
+    this.#notices.add(notice, this.reactor.now);
+  }
+
+  /** Called for what clients cause, at most once a minute for each code. Writes to standard error. */
+  logNotice(notice: RyegateError): void {
+    standardError().write(`ryegate: ${notice.code}: ${notice.message}\n`);
+  }
+}
+
+function settingsOf(options: HTTPServerOptions): HTTPSettings {
+  const limits = resolveLimits(options.limits);
+  const timeouts = resolveTimeouts(options.timeouts);
+  const { inputBuffering = 'stream' } = options;
+  if (inputBuffering !== 'stream' && inputBuffering !== 'buffer') {
+    throw new RyegateError(
+      'ERR_RYEGATE_OPTION',
+      `inputBuffering is ${String(inputBuffering)}: give 'stream' or 'buffer'`,
+    );
+  }
+  const { body: silence, bodyGrace: grace } = timeouts;
+  return {
+    limits,
+    timeouts,
+    inputBuffering,
+    bodyPace: { silence, grace, rate: limits.bodyRate },
+    socket: socketSettings(limits, timeouts),
+    serverSoftware: `ryegate/${VERSION}`,
+    dateField: options.dateField ?? true,
+    serverField: options.serverField ?? true,
+    responseTrailers: options.responseTrailers ?? false,
+    keptFields: keptFields(timeouts.keepAlive),
+  };
+}
+
+function socketSettings(limits: Limits, timeouts: Timeouts): SocketSettings {
+  const { write, linger } = timeouts;
+  return {
+    highWater: limits.bufferedBytes,
+    // The kernel frees its buffer in large steps, so that a rate shows only in the long run.
+    write: { silence: write, grace: write, rate: limits.responseRate },
+    linger,
+  };
 }

@@ -7,20 +7,31 @@ export interface ErrorStream {
   flush(): void;
 }
 
-function ignoreError(): void {}
+/** Streams whose failure has been told. */
+const failed = new WeakSet<Writable>();
+
+/** A log that fails must not stop the server, but somebody should know: once for each stream. */
+function tellFailure(this: Writable, error: Error): void {
+  if (failed.has(this)) return;
+  failed.add(this);
+  process.emitWarning(`a log cannot be written, and its text is lost: ${error.message}`, {
+    type: 'RyegateWarning',
+    code: 'ERR_RYEGATE_LOG',
+  });
+}
 
 /**
- * `wsgi.errors` over a Node stream such as `process.stderr`. Text is dropped once the stream
- * cannot be written any more (a closed pipe, a full disk): a lost log must not stop the server, so
- * the stream's `error` events are silenced.
+ * `wsgi.errors` over a Node stream such as `process.stderr`. Text is dropped while the stream
+ * cannot be written (a closed pipe, a full disk), and the process is told by one warning with the
+ * code `ERR_RYEGATE_LOG`.
  */
 export class WritableErrorStream implements ErrorStream {
   readonly #stream: Writable;
 
   constructor(stream: Writable) {
     this.#stream = stream;
-    if (!stream.listeners('error').includes(ignoreError)) {
-      stream.on('error', ignoreError);
+    if (!stream.listeners('error').includes(tellFailure)) {
+      stream.on('error', tellFailure);
     }
   }
 

@@ -8,7 +8,12 @@ export interface InputSource {
   resume(): void;
   /** A reader began to wait for bytes (the moment to send `100 Continue`). */
   demand(): void;
+  /** Pushes more bytes, or the end, at once; a source without it cannot. */
+  pull?(): void;
 }
+
+/** Names and values of trailer fields, names in lower case. */
+export type TrailerList = readonly (readonly [name: string, value: string])[];
 
 /** What a reader wants: tried until it returns a value; `undefined` asks for more bytes. */
 type Attempt<T> = () => T | undefined;
@@ -32,6 +37,17 @@ function ignoreRejection(): void {}
 
 function isSize(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= TO_THE_END;
+}
+
+function sizeError(call: string, value: unknown): RyegateError {
+  return new RyegateError(
+    'ERR_RYEGATE_READ_SIZE',
+    `${call} got ${String(value)}: give a whole number of bytes, or nothing for no limit`,
+  );
+}
+
+function checkSize(call: string, value: unknown): void {
+  if (!isSize(value)) throw sizeError(call, value);
 }
 
 /**
@@ -61,6 +77,7 @@ export class InputStream implements AsyncIterable<Buffer> {
   #paused = false;
   #finished = false;
   #error: Error | null = null;
+  #trailers: TrailerList = [];
 
   constructor(source: InputSource | null, highWaterMark = 65536) {
     this.#source = source;
@@ -82,6 +99,11 @@ export class InputStream implements AsyncIterable<Buffer> {
     return this.#readers.length > 0;
   }
 
+  /** The trailer fields that came after a chunked body, kept apart from the header; at its end. */
+  get trailers(): TrailerList {
+    return this.#trailers;
+  }
+
   /** Appends bytes; the stream owns `chunk` from here on. Ignored after `end()` or `fail()`. */
   push(chunk: Buffer): void {
     if (this.#finished || this.#error !== null || chunk.length === 0) {
@@ -94,10 +116,11 @@ export class InputStream implements AsyncIterable<Buffer> {
   }
 
   /** The last byte was pushed: readers get what is left, then empty buffers. */
-  end(): void {
+  end(trailers: TrailerList = []): void {
     if (this.#finished || this.#error !== null) {
       return;
     }
+    this.#trailers = trailers;
     this.#finished = true;
     this.#serve();
   }
@@ -126,7 +149,7 @@ export class InputStream implements AsyncIterable<Buffer> {
    */
   read(size: number = TO_THE_END): Promise<Buffer> {
     if (!isSize(size)) {
-      return this.#refuse('read(size)', size);
+      return Promise.reject(sizeError('read(size)', size));
     }
     return this.#request(() => this.#takeBytes(size));
   }
@@ -137,7 +160,7 @@ export class InputStream implements AsyncIterable<Buffer> {
    */
   readline(limit: number = TO_THE_END): Promise<Buffer> {
     if (!isSize(limit)) {
-      return this.#refuse('readline(limit)', limit);
+      return Promise.reject(sizeError('readline(limit)', limit));
     }
     return this.#request(() => this.#takeLine(limit));
   }
@@ -148,11 +171,16 @@ export class InputStream implements AsyncIterable<Buffer> {
    */
   readlines(hint: number = TO_THE_END): Promise<Buffer[]> {
     if (!isSize(hint)) {
-      return this.#refuse('readlines(hint)', hint);
+      return Promise.reject(sizeError('readlines(hint)', hint));
     }
+    return this.#request(this.#linesTaker(hint));
+  }
+
+  /** An attempt that goes on where it stopped. */
+  #linesTaker(hint: number): Attempt<Buffer[]> {
     const lines: Buffer[] = [];
     let total = 0;
-    return this.#request(() => {
+    return () => {
       while (hint <= 0 || total < hint) {
         const line = this.#takeLine(TO_THE_END);
         if (line === undefined) {
@@ -165,7 +193,58 @@ export class InputStream implements AsyncIterable<Buffer> {
         total += line.length;
       }
       return lines;
-    });
+    };
+  }
+
+  /**
+   * As `read()`, at once: for a body that was buffered before its request was answered, or as far
+   * as bytes are there. Throws `ERR_RYEGATE_INPUT_NOT_BUFFERED` when it would have to wait.
+   */
+  readSync(size: number = TO_THE_END): Buffer {
+    checkSize('readSync(size)', size);
+    return this.#takeNow(() => this.#takeBytes(size));
+  }
+
+  /** As `readline()`, at once; see `readSync()`. */
+  readlineSync(limit: number = TO_THE_END): Buffer {
+    checkSize('readlineSync(limit)', limit);
+    return this.#takeNow(() => this.#takeLine(limit));
+  }
+
+  /** As `readlines()`, at once; see `readSync()`. */
+  readlinesSync(hint: number = TO_THE_END): Buffer[] {
+    checkSize('readlinesSync(hint)', hint);
+    return this.#takeNow(this.#linesTaker(hint));
+  }
+
+  #takeNow<T>(attempt: Attempt<T>): T {
+    if (this.#error !== null) {
+      throw this.#error;
+    }
+    const value = this.#readers.length === 0 ? this.#attempt(attempt) : undefined;
+    if (value === undefined) {
+      throw new RyegateError(
+        'ERR_RYEGATE_INPUT_NOT_BUFFERED',
+        'the body has not arrived yet, so it cannot be read synchronously: make the server with ' +
+          "inputBuffering: 'buffer', or await the method without Sync",
+      );
+    }
+    this.#pauseOrResume();
+    return value;
+  }
+
+  /** Tries, and pulls from the source as long as that helps. */
+  #attempt<T>(attempt: Attempt<T>): T | undefined {
+    for (;;) {
+      const value = attempt();
+      if (value !== undefined || this.#source?.pull === undefined) {
+        return value;
+      }
+      this.#source.pull();
+      if (this.#error !== null) {
+        throw this.#error;
+      }
+    }
   }
 
   /** Yields chunks as they come. Breaking off leaves the rest to be read. */
@@ -179,21 +258,16 @@ export class InputStream implements AsyncIterable<Buffer> {
     }
   }
 
-  #refuse(call: string, value: unknown): Promise<never> {
-    return Promise.reject(
-      new RyegateError(
-        'ERR_RYEGATE_READ_SIZE',
-        `${call} got ${String(value)}: give a whole number of bytes, or nothing for no limit`,
-      ),
-    );
-  }
-
   #request<T>(attempt: Attempt<T>): Promise<T> {
     if (this.#error === null && this.#readers.length === 0) {
-      const value = attempt();
-      if (value !== undefined) {
-        this.#pauseOrResume();
-        return Promise.resolve(value);
+      try {
+        const value = this.#attempt(attempt);
+        if (value !== undefined) {
+          this.#pauseOrResume();
+          return Promise.resolve(value);
+        }
+      } catch (error) {
+        return Promise.reject(error);
       }
     }
     const promise = new Promise<T>((resolve, reject) => {

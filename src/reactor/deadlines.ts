@@ -10,6 +10,7 @@ const RESOLUTION = 250;
 export class Deadlines {
   readonly #members = new Set<Timed>();
   readonly #reschedule: (when: number) => void;
+  #sweeping = false;
   /** When the next sweep is due, in milliseconds of the monotonic clock; `Infinity`: never. */
   next: number = Infinity;
 
@@ -27,23 +28,24 @@ export class Deadlines {
 
   set(member: Timed, when: number): void {
     member.deadline = when;
-    if (when < this.next) {
-      this.next = when;
-      this.#reschedule(when);
-    }
+    if (when >= this.next) return;
+    this.next = when;
+    if (!this.#sweeping) this.#reschedule(when);
   }
 
-  /** Expires what is due and schedules the next sweep. */
+  /** Expires what is due and schedules the next sweep. What expires may set deadlines. */
   sweep(now: number): void {
-    let next = Infinity;
+    this.#sweeping = true;
+    this.next = Infinity;
     for (const member of this.#members) {
       if (member.deadline <= now) {
         member.deadline = Infinity;
         member.expire();
       }
-      if (member.deadline < next) next = member.deadline;
+      if (member.deadline < this.next) this.next = member.deadline;
     }
-    this.next = next === Infinity ? next : Math.max(next, now + RESOLUTION);
+    this.#sweeping = false;
+    if (this.next !== Infinity) this.next = Math.max(this.next, now + RESOLUTION);
     this.#reschedule(this.next);
   }
 }

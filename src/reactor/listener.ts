@@ -3,35 +3,48 @@ import { native } from '../native.ts';
 import { EVENT_READ } from '../selectors/selector.ts';
 import type { Channel, Timed } from './protocol.ts';
 import type { Reactor } from './reactor.ts';
+import { Reserve } from './reserve.ts';
 import { ACCEPT_WORDS, ACCEPTS } from './slabs.ts';
 import { type ClientAddress, StreamSocket } from './streamsocket.ts';
 
-/** When the system has no descriptors or memory left, accepting rests for so long (milliseconds). */
+/** When the system refuses, mostly for want of descriptors, accepting rests so long (ms). */
 const BACK_OFF = 100;
-const EXHAUSTED: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
+/** When there are still no descriptors after a rest, so many clients are turned away. */
+const SHED_MOST = 8;
+const NO_DESCRIPTORS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE']);
 
 /** A listening socket in a reactor. Connections are accepted in batches and taken one by one. */
 export class Listener implements Channel, Timed {
   readonly fd: number;
   readonly #reactor: Reactor;
   readonly #handle: () => void;
-  readonly #waiting: StreamSocket[] = [];
+  readonly #refusal: Uint8Array | null;
+  readonly #reserve = new Reserve();
+  /** Those of the accepts slab that have not been taken. */
+  #next = 0;
+  #end = 0;
   #watched = false;
   #most = 0;
-  #exhausted = false;
+  /** The system has refused the last time. */
+  #refused = false;
   deadline: number = Infinity;
 
-  /** `handle` runs in a turn, once for each connection that has come: it takes it by `take()`. */
-  constructor(reactor: Reactor, fd: number, handle: () => void) {
+  /**
+   * `handle` runs in a turn, once for each connection that has come: it takes it by `take()`.
+   * `refusal` is sent to clients for whom there is no descriptor; without one they wait.
+   */
+  constructor(reactor: Reactor, fd: number, handle: () => void, refusal: Uint8Array | null = null) {
     this.#reactor = reactor;
     this.fd = fd;
     this.#handle = handle;
+    this.#refusal = refusal;
     reactor.deadlines.add(this);
   }
 
   /** Begins to accept, at most `most` connections in a turn. */
   open(most: number = ACCEPTS): void {
     this.#most = Math.min(most, ACCEPTS);
+    if (this.#refusal !== null) this.#reserve.refill();
     this.#watch(true);
   }
 
@@ -45,8 +58,13 @@ export class Listener implements Channel, Timed {
   close(): void {
     this.pause();
     this.#reactor.deadlines.delete(this);
-    for (const socket of this.#waiting) socket.abort();
-    this.#waiting.length = 0;
+    this.#reserve.spend();
+    while (this.#next < this.#end) this.#drop();
+  }
+
+  /** Closes the next connection unserved. */
+  #drop(): void {
+    native.close(this.#reactor.slabs.accepts[this.#next++ * ACCEPT_WORDS] as number);
   }
 
   #watch(wanted: boolean): void {
@@ -62,21 +80,20 @@ export class Listener implements Channel, Timed {
 
   /**
    * @internal
-   * @throws SystemCallError when the system refuses for reasons of its own; once, until it accepts
-   *   again, when it has run out of descriptors or memory
+   * @throws SystemCallError when the system refuses; once, until it accepts again
    */
   accept(): void {
     if (this.#most === 0) return;
     this.#acceptMany(this.#most);
-    while (this.#waiting.length > 0) {
-      const { length } = this.#waiting;
+    while (this.#next < this.#end) {
+      const next = this.#next;
       try {
         this.#handle();
       } catch (error) {
         this.#reactor.onError(error, null);
       }
       // A handler that takes nothing must not hold the turn.
-      if (this.#waiting.length === length) this.#waiting.shift()?.abort();
+      if (this.#next === next && next < this.#end) this.#drop();
     }
   }
 
@@ -87,32 +104,45 @@ export class Listener implements Channel, Timed {
 
   /** The next connection that has been accepted; null when there is none. */
   take(): StreamSocket | null {
-    return this.#waiting.shift() ?? null;
+    if (this.#next === this.#end) return null;
+    const { accepts } = this.#reactor.slabs;
+    const entry = this.#next++ * ACCEPT_WORDS;
+    const address = clientAddress(accepts, entry);
+    return new StreamSocket(this.#reactor, accepts[entry] as number, address);
   }
 
   #acceptMany(most: number): void {
-    const { batch, accepts } = this.#reactor.slabs;
-    const count = batch.acceptMany(this.fd, most);
+    const count = this.#reactor.slabs.batch.acceptMany(this.fd, most);
     if (count < 0) {
-      this.#refused(new SystemCallError(count, 'accept', 'clients have to wait'));
+      this.#rest(new SystemCallError(count, 'accept', 'clients have to wait'));
       return;
     }
-    this.#exhausted = false;
-    for (let i = 0; i < count; i++) {
-      const entry = i * ACCEPT_WORDS;
-      const address = clientAddress(accepts, entry);
-      this.#waiting.push(new StreamSocket(this.#reactor, accepts[entry] as number, address));
-    }
+    this.#refused = false;
+    this.#next = 0;
+    this.#end = count;
   }
 
-  #refused(error: SystemCallError): void {
+  /** Stops accepting for a while, since the listener would be ready again at once. */
+  #rest(error: SystemCallError): void {
     if (error.systemCode === 'EAGAIN') return;
-    if (!EXHAUSTED.has(error.systemCode)) throw error;
     this.#watch(false);
     this.#reactor.deadlines.set(this, this.#reactor.now + BACK_OFF);
-    if (this.#exhausted) return;
-    this.#exhausted = true;
-    throw error;
+    if (!this.#refused) {
+      this.#refused = true;
+      throw error;
+    }
+    if (this.#refusal !== null && NO_DESCRIPTORS.has(error.systemCode)) this.#shed(this.#refusal);
+  }
+
+  /** A client that is turned away can go elsewhere; one that waits in the backlog cannot. */
+  #shed(refusal: Uint8Array): void {
+    const { batch, accepts } = this.#reactor.slabs;
+    for (let shed = 0; shed < SHED_MOST && this.#reserve.refill(); shed++) {
+      this.#reserve.spend();
+      if (batch.acceptMany(this.fd, 1) !== 1) break;
+      this.#reactor.output.turnAway(accepts[0] as number, refusal);
+    }
+    this.#reserve.refill();
   }
 }
 

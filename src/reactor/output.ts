@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import { SystemCallError } from '../errors.ts';
 import { chunkChanged } from '../io/chunk.ts';
+import { native } from '../native.ts';
 import type { OutputQueue } from './outputqueue.ts';
 import { SEND_WORDS, SENDS, type Slabs } from './slabs.ts';
 import type { StreamSocket } from './streamsocket.ts';
@@ -147,6 +148,20 @@ export class Output {
     for (const socket of sockets) {
       while (socket.queue !== null && this.#sendHead(socket, socket.queue));
     }
+  }
+
+  /** Sends `bytes` to a client that is not served, and closes `fd`. */
+  turnAway(fd: number, bytes: Uint8Array): void {
+    // The ring's first entry is used here.
+    this.send();
+    const { sends, receives, batch } = this.#slabs;
+    sends.set([fd, 0, 0, 0, 0]);
+    batch.sendMany(1, [bytes]);
+    native.shutdown(fd);
+    // Closing with a request unread would reset the connection, and the client lose the answer.
+    receives[0] = fd;
+    batch.receiveMany(1);
+    native.close(fd);
   }
 
   /** Whether the whole of the queue's first chunk went. */

@@ -53,6 +53,8 @@ export class Reactor {
   turns = 0;
   /** Told what a protocol throws; the connection is aborted. Must not throw. */
   onError: (error: unknown, socket: StreamSocket | null) => void = () => {};
+  /** Told of every connection that is over. Must not throw. */
+  onClose: (socket: StreamSocket) => void = () => {};
   readonly #owned: boolean;
   readonly #harvester: Harvester;
   readonly #wakerChannel: Channel;
@@ -356,6 +358,7 @@ export class Reactor {
   release(socket: StreamSocket): void {
     this.#connections.release(socket);
     this.deadlines.delete(socket);
+    this.onClose(socket);
   }
 
   watch(channel: Channel, before: number, after: number): void {

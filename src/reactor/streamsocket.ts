@@ -1,17 +1,33 @@
+import { RyegateError } from '../errors.ts';
 import { checkChunk } from '../io/chunk.ts';
 import { native } from '../native.ts';
 import { EVENT_READ, EVENT_WRITE } from '../selectors/selector.ts';
 import type { ServerAddress } from './address.ts';
 import { Discard } from './discard.ts';
 import { OutputQueue } from './outputqueue.ts';
+import { Pace, type PaceRules } from './pace.ts';
 import type { Channel, Deferred, Protocol, Timed } from './protocol.ts';
 import type { Reactor } from './reactor.ts';
 
-/** Output beyond this many bytes makes a socket congested: producers should wait for the drain. */
-const HIGH_WATER = 256 * 1024;
-const LOW_WATER = 64 * 1024;
-/** How long an ended connection is read and discarded, in milliseconds; RFC 9112 section 9.6. */
-const LINGER = 2000;
+/** What the connections of one server have in common. */
+export interface SocketSettings {
+  /** Output beyond this many bytes makes a socket congested: producers wait for the drain. */
+  readonly highWater: number;
+  /** How fast the peer has to take its output; null: as it likes, until the connection ends. */
+  readonly write: PaceRules | null;
+  /** Seconds that an ended connection is read and discarded; RFC 9112 section 9.6. */
+  readonly linger: number;
+}
+
+export const DEFAULT_SOCKET_SETTINGS: SocketSettings = {
+  highWater: 256 * 1024,
+  write: null,
+  linger: 2,
+};
+/** For a connection that nobody looks after any more. */
+const LAST_PACE: PaceRules = { silence: 60, grace: 60, rate: 0 };
+/** A congested socket is drained when no more than this part of its high-water mark is left. */
+const LOW_WATER = 1 / 4;
 
 /**
  * - `open`: both ways.
@@ -46,6 +62,12 @@ export class StreamSocket implements Channel, Deferred, Timed {
   #registered = 0;
   #buffered = 0;
   #queue: OutputQueue | null = null;
+  #settings: SocketSettings = DEFAULT_SOCKET_SETTINGS;
+  /** The protocol's deadline. */
+  #due = Infinity;
+  /** How the peer takes its output, while the kernel holds it back. */
+  #pace: Pace | null = null;
+  /** @internal The earlier of the protocol's deadline and the output's. */
   deadline: number = Infinity;
 
   /** Takes over `fd`. */
@@ -77,7 +99,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** Whether so much is buffered that a producer should wait until `drained()` is told. */
   get congested(): boolean {
-    if (this.#buffered < HIGH_WATER) return false;
+    if (this.#buffered < this.#settings.highWater) return false;
     this.#awaitsDrain = true;
     return true;
   }
@@ -93,14 +115,24 @@ export class StreamSocket implements Channel, Deferred, Timed {
   }
 
   /** From now on `protocol` serves the connection, and bytes are received. */
-  attach(protocol: Protocol): void {
+  attach(protocol: Protocol, settings: SocketSettings = DEFAULT_SOCKET_SETTINGS): void {
     this.#protocol = protocol;
+    this.#settings = settings;
     this.resume();
   }
 
-  /** The protocol is told when the monotonic clock has reached `when` (milliseconds). */
+  /**
+   * The protocol is told when the monotonic clock has reached `when` (milliseconds); `Infinity`
+   * takes it back.
+   */
   setDeadline(when: number): void {
-    this.#reactor.deadlines.set(this, when);
+    this.#due = when;
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    const pace = this.#pace === null ? Infinity : this.#pace.deadline;
+    this.#reactor.deadlines.set(this, Math.min(this.#due, pace));
   }
 
   /** `bytes` must not change until they have gone, as with a `node:stream`. */
@@ -197,7 +229,17 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** @internal */
   expire(): void {
-    if (!this.closed) this.#guard((protocol) => protocol.deadlinePassed());
+    if (this.closed) return;
+    const { now } = this;
+    if (this.#pace !== null && this.#pace.deadline <= now) {
+      this.reset(tooSlow());
+      return;
+    }
+    if (this.#due <= now) {
+      this.#due = Infinity;
+      this.#guard((protocol) => protocol.deadlinePassed());
+    }
+    this.#schedule();
   }
 
   /** @internal */
@@ -207,9 +249,13 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** @internal Told in a turn of its own, so that one fast reader cannot keep a turn going. */
   proceed(): void {
-    if (!this.#awaitsDrain || this.#buffered > LOW_WATER || this.closed) return;
+    if (!this.#awaitsDrain || !this.#drained || this.closed) return;
     this.#awaitsDrain = false;
     this.#guard((protocol) => protocol.drained());
+  }
+
+  get #drained(): boolean {
+    return this.#buffered <= this.#settings.highWater * LOW_WATER;
   }
 
   /** What a protocol throws ends its connection, and nothing else. */
@@ -231,15 +277,32 @@ export class StreamSocket implements Channel, Deferred, Timed {
     this.#queue ??= new OutputQueue();
     if (copy) this.#queue.copy(bytes);
     else this.#queue.push(bytes);
+    this.#watchPace();
     this.#reactor.settle(this);
+  }
+
+  /** The peer is waited for as long as output is held back. */
+  #watchPace(): void {
+    if (this.#queue === null || this.#pace !== null) return;
+    const rules = this.#settings.write ?? (this.#state === 'open' ? null : LAST_PACE);
+    if (rules === null) return;
+    this.#pace = new Pace(rules, this.now);
+    this.#schedule();
   }
 
   /** @internal The kernel took `count` bytes. */
   took(count: number): void {
     this.#buffered -= count;
     if (this.#buffered === 0) this.#queue = null;
+    if (this.#pace !== null) this.#progress(this.#pace, count);
     if (this.#state !== 'open' || this.#registered > EVENT_READ) this.#reactor.settle(this);
-    if (this.#awaitsDrain && this.#buffered <= LOW_WATER) this.#reactor.defer(this);
+    if (this.#awaitsDrain && this.#drained) this.#reactor.defer(this);
+  }
+
+  #progress(pace: Pace, count: number): void {
+    pace.progress(this.now, count);
+    if (this.#queue === null) this.#pace = null;
+    this.#schedule();
   }
 
   /** @internal True the first time since the last `settle()`. */
@@ -254,6 +317,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
     this.#unsettled = false;
     if (this.#state === 'closed') return;
     if (this.#state === 'ending' && this.#buffered === 0) this.#state = 'lost';
+    if (this.#state !== 'open') this.#watchPace();
     if (this.#state === 'lost') this.#close();
     else if (this.#state === 'lingering') this.#linger();
     else this.#watch();
@@ -278,17 +342,17 @@ export class StreamSocket implements Channel, Deferred, Timed {
     if (!(protocol instanceof Discard)) {
       this.#protocol = new Discard(this);
       this.#reading = !this.#eof;
-      this.deadline = Infinity;
+      this.setDeadline(Infinity);
       this.#reactor.report(protocol, null);
     }
     if (this.#buffered === 0 && this.#eof) {
       this.#close();
       return;
     }
-    // However slowly the peer takes the output: only after it does the wait for the peer begin.
-    if (this.#buffered === 0 && this.deadline === Infinity) {
+    // Only when the peer has taken the output does the wait for its end begin.
+    if (this.#buffered === 0 && this.#due === Infinity) {
       native.shutdown(this.fd);
-      this.setDeadline(this.#reactor.now + LINGER);
+      this.setDeadline(this.now + this.#settings.linger * 1000);
     }
     this.#watch();
   }
@@ -321,4 +385,12 @@ export class StreamSocket implements Channel, Deferred, Timed {
     }
     this.#registered = 0;
   }
+}
+
+function tooSlow(): RyegateError {
+  return new RyegateError(
+    'ERR_RYEGATE_WRITE_TIMEOUT',
+    'the client took its answer too slowly, or not at all: raise timeouts.write or lower ' +
+      'limits.responseRate if such clients are to be served',
+  );
 }

@@ -1,7 +1,11 @@
 import { RyegateError } from '../errors.ts';
 import { InputStream } from '../io/inputstream.ts';
 import type { Protocol } from '../reactor/protocol.ts';
-import type { StreamSocket } from '../reactor/streamsocket.ts';
+import {
+  DEFAULT_SOCKET_SETTINGS,
+  type SocketSettings,
+  type StreamSocket,
+} from '../reactor/streamsocket.ts';
 import { BaseRequestHandler } from './baserequesthandler.ts';
 import { SocketWriter } from './socketwriter.ts';
 
@@ -11,7 +15,7 @@ import { SocketWriter } from './socketwriter.ts';
  * `serveForever()` only.
  */
 export class StreamRequestHandler extends BaseRequestHandler {
-  /** Seconds that one read may wait for the client; null is no limit. */
+  /** Seconds that one read, or what was written, may wait for the client; null is no limit. */
   static timeout: number | null = null;
 
   readonly timeout: number | null = (this.constructor as typeof StreamRequestHandler).timeout;
@@ -27,7 +31,7 @@ export class StreamRequestHandler extends BaseRequestHandler {
     const protocol = new StreamProtocol(this.request, this.timeout);
     this.rfile = protocol.rfile;
     this.wfile = protocol.wfile;
-    this.request.attach(protocol);
+    this.request.attach(protocol, protocol.settings);
   }
 }
 
@@ -35,10 +39,13 @@ export class StreamRequestHandler extends BaseRequestHandler {
 class StreamProtocol implements Protocol {
   readonly rfile: InputStream;
   readonly wfile: SocketWriter;
+  readonly settings: SocketSettings;
   readonly #timeout: number | null;
 
   constructor(request: StreamSocket, timeout: number | null) {
     this.#timeout = timeout;
+    const write = timeout === null ? null : { silence: timeout, grace: timeout, rate: 0 };
+    this.settings = { ...DEFAULT_SOCKET_SETTINGS, write };
     this.wfile = new SocketWriter(request);
     this.rfile = new InputStream({
       pause: () => request.pause(),

@@ -96,7 +96,13 @@ export class TCPServer extends BaseServer {
     if (this.#socket === null) throw notListening();
     this.#socket.listen(this.options.requestQueueSize);
     const { fd } = this.#socket;
-    this.#listener = new Listener(this.reactor, fd, () => this.handleRequestNoblock());
+    const handle = (): void => this.handleRequestNoblock();
+    this.#listener = new Listener(this.reactor, fd, handle, this.refusal);
+  }
+
+  /** Sent to clients for whom the system has no descriptor; null lets them wait. */
+  protected get refusal(): Uint8Array | null {
+    return null;
   }
 
   override getRequest(): [request: StreamSocket, clientAddress: ClientAddress] | null {

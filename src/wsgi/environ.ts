@@ -69,6 +69,7 @@ export function makeEnviron(
     PATH_INFO: decodePath(question < 0 ? origin : origin.substring(0, question)),
     QUERY_STRING: question < 0 ? '' : origin.substring(question + 1),
     REQUEST_URI: target,
+    RAW_URI: target,
     SERVER_NAME: base.SERVER_NAME,
     SERVER_PORT: base.SERVER_PORT,
     SERVER_PROTOCOL: request.minor === 1 ? 'HTTP/1.1' : 'HTTP/1.0',
@@ -87,6 +88,8 @@ export function makeEnviron(
     [REQUEST]: request,
   } as unknown as Environ;
   Object.defineProperty(environ, 'ryegate.signal', LAZY_SIGNAL);
+  const { response } = request;
+  if (response.takesTrailers) environ['ryegate.trailers'] = response.setTrailers.bind(response);
   addFields(environ, request.fields);
   // What a subclass of the server has added; the request's own counts for more.
   for (const key in base) if (environ[key] === undefined) environ[key] = base[key];

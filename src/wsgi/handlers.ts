@@ -229,7 +229,10 @@ export abstract class BaseHandler implements Producer {
       const { code } = (error ?? {}) as { code?: unknown };
       // A client that goes away is no fault of anybody here.
       if (code === 'ERR_RYEGATE_CLIENT_GONE') return;
-      this.getStderr().write(`${formatException(error)}\n`);
+      // What is the client's doing has no stack worth showing.
+      const text =
+        error instanceof HTTPError ? `${code}: ${error.message}` : formatException(error);
+      this.getStderr().write(`${text}\n`);
     } catch (failure) {
       this.logFailed(failure);
     }

@@ -80,9 +80,13 @@ function responseTo(stdout: OutputFile, stderr: ErrorStream, environ: Environ): 
     method: environ.REQUEST_METHOD,
     minor: environ.SERVER_PROTOCOL === 'HTTP/1.1' ? 1 : 0,
     keepAlive: false,
+    takesTrailers: false,
   } as const;
   return new Response(sink, context, owner, {
     serverSoftware: environ.SERVER_SOFTWARE ?? `ryegate/${VERSION}`,
+    dateField: true,
+    serverField: true,
+    responseTrailers: false,
     keptFields: '',
   });
 }

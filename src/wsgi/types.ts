@@ -1,6 +1,7 @@
 import type { HeaderList } from '../http/headers.ts';
 import type { Chunk } from '../io/chunk.ts';
 import type { ErrorStream } from '../io/errorstream.ts';
+import type { TrailerList } from '../io/inputstream.ts';
 
 export type { HeaderList } from '../http/headers.ts';
 
@@ -15,6 +16,15 @@ export interface InputReader extends AsyncIterable<Uint8Array> {
   readline(limit?: number): Promise<Buffer>;
   /** All lines to the end, or whole lines until they hold `hint` bytes. */
   readlines(hint?: number): Promise<Buffer[]>;
+  /**
+   * The same at once, for a server with `inputBuffering: 'buffer'`: otherwise
+   * `ERR_RYEGATE_INPUT_NOT_BUFFERED` is thrown when there would be a wait.
+   */
+  readSync(size?: number): Buffer;
+  readlineSync(limit?: number): Buffer;
+  readlinesSync(hint?: number): Buffer[];
+  /** The trailer fields of a chunked body, kept apart from the environ; there at its end. */
+  readonly trailers: TrailerList;
 }
 
 /**
@@ -42,6 +52,8 @@ export interface Environ {
   REMOTE_HOST?: string | undefined;
   /** The request target as it was sent. */
   REQUEST_URI: string;
+  /** The same, by the name that gunicorn gives it. */
+  RAW_URI: string;
   CONTENT_TYPE?: string | undefined;
   CONTENT_LENGTH?: string | undefined;
   'wsgi.version': readonly [major: 1, minor: 0];
@@ -55,6 +67,11 @@ export interface Environ {
   'wsgi.input_terminated': boolean;
   /** Fires when the client goes away, or finishes sending, before the response is complete. */
   'ryegate.signal': AbortSignal;
+  /**
+   * Sends trailer fields after the body, for integrity checks and the like. Only there when the
+   * server has `responseTrailers` and the client sent `TE: trailers` (RFC 9110 section 6.5).
+   */
+  'ryegate.trailers'?: ((trailers: HeaderList) => void) | undefined;
   [header: `HTTP_${string}`]: string | undefined;
   [key: string]: unknown;
 }

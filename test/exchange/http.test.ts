@@ -126,7 +126,7 @@ describeBackends('the head of a request', (selector) => {
   });
 
   it('that does not end is answered with 408', async () => {
-    const exchange = serve(echo, { selector, headTimeout: 0.05 });
+    const exchange = serve(echo, { selector, timeouts: { head: 0.05 } });
     const client = await exchange.client();
     await client.send('GET / HTTP/1.1\r\nHost:');
     expect((await client.response()).status).toBe(408);

@@ -158,7 +158,7 @@ describeBackends('the version and the connection', (selector) => {
     ['1.0 with keep-alive', get10('/', 'Connection: x, Keep-Alive'), 'keep-alive'],
     ['1.0 with both', get10('/', 'Connection: keep-alive, close'), undefined],
   ])('%s', async (_title, message, expected) => {
-    const exchange = serve(hello, { selector, keepAliveTimeout: 65 });
+    const exchange = serve(hello, { selector, timeouts: { keepAlive: 65 } });
     const client = await exchange.client();
     await client.send(message);
     const response = await client.response();
@@ -187,8 +187,8 @@ describeBackends('the version and the connection', (selector) => {
     expect((await client.rest()).toString()).toBe('');
   });
 
-  it('an idle connection is closed after keepAliveTimeout', async () => {
-    const exchange = serve(hello, { selector, keepAliveTimeout: 1 });
+  it('an idle connection is closed after timeouts.keepAlive', async () => {
+    const exchange = serve(hello, { selector, timeouts: { keepAlive: 1 } });
     const client = await exchange.client();
     await client.send(get());
     expect(field(await client.response(), 'Keep-Alive')).toBe('timeout=1');

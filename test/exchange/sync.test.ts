@@ -99,8 +99,8 @@ describeBackends('serveForeverSync', (selector) => {
     return performance.now() - begin;
   }
 
-  it('answers a head that takes longer than headTimeout by 408, in time', async () => {
-    const { address, finish } = await serve(TIMEOUTS, { headTimeout: 0.5 });
+  it('answers a head that takes longer than timeouts.head by 408, in time', async () => {
+    const { address, finish } = await serve(TIMEOUTS, { timeouts: { head: 0.5 } });
     const client = await clients.connect(address);
     client.socket.write('GET / HTTP/1.1\r\nHo');
     const taken = await untilEnded(client);
@@ -111,8 +111,8 @@ describeBackends('serveForeverSync', (selector) => {
     await finish();
   });
 
-  it('closes a connection that is idle for keepAliveTimeout, in time', async () => {
-    const { address, finish } = await serve(TIMEOUTS, { keepAliveTimeout: 0.5 });
+  it('closes a connection that is idle for timeouts.keepAlive, in time', async () => {
+    const { address, finish } = await serve(TIMEOUTS, { timeouts: { keepAlive: 0.5 } });
     const client = await clients.connect(address);
     client.socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
     await client.until('hello');

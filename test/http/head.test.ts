@@ -109,7 +109,7 @@ describe('parseHead on split input', () => {
   });
 
   it('keeps apart two heads that arrive in turns', () => {
-    const texts = [get('A: b', 'C: d', 'E: f'), 'POST /other HTTP/1.0\r\nLonger-name: x\r\n\r\n'];
+    const texts = [get('A: b', 'C: d', 'E: f'), 'PURGE /other HTTP/1.0\r\nLonger-name: x\r\n\r\n'];
     const heads = texts.map(() => new RequestHead());
     for (const end of everyEnd(texts[0] as string)) {
       texts.forEach((text, index) => {

@@ -60,7 +60,7 @@ describe('the log', () => {
   });
 
   it('has an empty request line for what could not be read', async () => {
-    const lines = await log(Hello, '\x16\x03\x01\x02garbage\r\n\r\n');
+    const lines = await log(Hello, '\x17\x03\x01\x02garbage\r\n\r\n');
     expect(lines.map((line) => LINE.exec(line)?.[1])).toEqual([
       'code 400, message Bad Request',
       '"" 400 -',

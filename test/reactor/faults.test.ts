@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, expect, it } from 'vitest';
 import { describeBackends } from '../support/backends.ts';
 import { type Program, programStarter } from '../support/programs.ts';
-import { RawClient, text } from '../support/rawclient.ts';
+import { field, RawClient, text } from '../support/rawclient.ts';
 
 const script = fileURLToPath(new URL('../support/faultserver.mjs', import.meta.url));
 
@@ -75,10 +75,17 @@ describeBackends('faults', (selector) => {
     expect(turns).toBeLessThan(50);
     expect((await stats(old)).sockets).toBeLessThan(64);
     expect(server.program.stderr).toContain('EMFILE');
-    for (const client of all.slice(0, 60)) client.destroy();
-    const rest = all.slice(60);
-    expect(await Promise.all(rest.map((client) => ask(client, '/')))).toEqual(
-      rest.map(() => 'hello'),
+    // Who could not be served in time was told so.
+    const ended = all.filter((client) => client.ending !== null);
+    const refusals = await Promise.all(ended.map((client) => client.response()));
+    expect(refusals.length).toBeGreaterThan(0);
+    for (const refusal of refusals) {
+      expect([refusal.status, field(refusal, 'Retry-After')]).toEqual([503, '1']);
+    }
+    for (const client of all) client.destroy();
+    const next = await Promise.all(Array.from({ length: 20 }, () => server.client()));
+    expect(await Promise.all(next.map((client) => ask(client, '/')))).toEqual(
+      next.map(() => 'hello'),
     );
     expect(await idleTurns(old)).toBeLessThan(5);
     expect((await stats(old)).sockets).toBe(21);

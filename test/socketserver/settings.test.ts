@@ -224,25 +224,23 @@ describe('settings in seconds', () => {
     },
   );
 
-  it.each(['headTimeout', 'keepAliveTimeout'])(
-    'a long %s does not sweep all the time',
-    async (name) => {
-      const server = make(hello, { [name]: LONG });
-      const sweep = vi.spyOn(server.reactor.deadlines, 'sweep');
-      serve(server);
-      const client = await clients.connect(server.serverAddress);
-      client.socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HT');
-      await client.until('hello');
-      await sleep(300);
-      expect(sweep.mock.calls.length).toBeLessThan(5);
-      expect(client.socket.destroyed).toBe(false);
-    },
-  );
+  it.each(['head', 'keepAlive'])('a long timeouts.%s does not sweep all the time', async (name) => {
+    const server = make(hello, { timeouts: { [name]: LONG } });
+    const sweep = vi.spyOn(server.reactor.deadlines, 'sweep');
+    serve(server);
+    const client = await clients.connect(server.serverAddress);
+    client.socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HT');
+    await client.until('hello');
+    await sleep(300);
+    expect(sweep.mock.calls.length).toBeLessThan(5);
+    expect(client.socket.destroyed).toBe(false);
+  });
 
-  it.each(['headTimeout', 'keepAliveTimeout'])('%s is refused when it is no time', (name) => {
+  it.each(['head', 'keepAlive'])('timeouts.%s is refused when it is no time', (name) => {
     const before = openDescriptors();
     for (const value of [Number.NaN, -1, '5', 0]) {
-      const open = (): WSGIServer => keep(makeServer('127.0.0.1', 0, hello, { [name]: value }));
+      const open = (): WSGIServer =>
+        keep(makeServer('127.0.0.1', 0, hello, { timeouts: { [name]: value } }));
       expect(codeOf(open)).toBe('ERR_RYEGATE_TIMEOUT');
     }
     expect(openDescriptors()).toBe(before);

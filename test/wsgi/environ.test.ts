@@ -140,7 +140,8 @@ describe('the keys of PEP 3333', () => {
     // Nothing of the server's own process.
     expect(Object.keys(environ)).not.toContain('PATH');
     expect(Object.keys(environ)).not.toContain('HOME');
-    const known = /^(HTTP_|REQUEST_|SERVER_|REMOTE_|SCRIPT_NAME|PATH_INFO|QUERY_STRING|GATEWAY_)/;
+    const known =
+      /^(HTTP_|RAW_URI|REQUEST_|SERVER_|REMOTE_|SCRIPT_NAME|PATH_INFO|QUERY_STRING|GATEWAY_)/;
     for (const key of Object.keys(environ)) {
       expect(known.test(key) || /^(wsgi|ryegate)\./.test(key), key).toBe(true);
     }

@@ -50,13 +50,13 @@ describe('makeServer()', () => {
     const server = makeServer('localhost', 0, hello, {
       serverClass: Server,
       handlerClass: Handler,
-      keepAliveTimeout: 5,
+      timeouts: { keepAlive: 5 },
       selector: 'poll',
     });
     open.push(server);
     expect(server).toBeInstanceOf(Server);
     expect(server.RequestHandlerClass).toBe(Handler);
-    expect(server.httpSettings.keepAliveTimeout).toBe(5);
+    expect(server.httpSettings.timeouts.keepAlive).toBe(5);
     expect(server.selectorName).toBe('poll');
   });
 

@@ -1,0 +1,34 @@
+import type { HTTPRequest } from './request.ts';
+
+/** Tells when a handler has neither sent anything nor waited for its client for too long. */
+export class HandlerClock {
+  /** Monotonic milliseconds. */
+  due: number = Infinity;
+  readonly #seconds: number;
+  /** What had been sent when `due` was set. */
+  #sent = 0;
+
+  /** `seconds`: `Infinity` is no limit. */
+  constructor(seconds: number) {
+    this.#seconds = seconds;
+  }
+
+  start(now: number): void {
+    this.#sent = 0;
+    this.due = now + this.#seconds * 1000;
+  }
+
+  stop(): void {
+    this.due = Infinity;
+  }
+
+  /** Whether it is late now. One that has moved gets as long again. */
+  isLate(request: HTTPRequest, now: number): boolean {
+    const { response, body, connection } = request;
+    const sent = response.bytesSent + (response.headSent ? 1 : 0);
+    if (sent === this.#sent && !body.waiting && connection.socket.buffered === 0) return true;
+    this.#sent = sent;
+    this.due = now + this.#seconds * 1000;
+    return false;
+  }
+}
