@@ -1,4 +1,5 @@
 import { RyegateError } from '../errors.ts';
+import { ByteQueue } from './bytequeue.ts';
 
 /** Where the bytes come from: the stream tells it when to stop and when to go on. */
 export interface InputSource {
@@ -25,13 +26,7 @@ interface WaitingReader {
 }
 
 const EMPTY: Buffer = Buffer.alloc(0);
-const NEWLINE = 10;
 const TO_THE_END = -1;
-/** Chunks up to this many bytes are copied together, as a Buffer object outweighs them. */
-const SMALL_CHUNK = 512;
-const TAIL_BLOCK = 4096;
-/** Consumed slots at the front of the chunk array before it is compacted. */
-const COMPACT_AFTER = 1024;
 
 function ignoreRejection(): void {}
 
@@ -62,18 +57,7 @@ export class InputStream implements AsyncIterable<Buffer> {
   readonly #source: InputSource | null;
   readonly #highWaterMark: number;
   readonly #readers: WaitingReader[] = [];
-  #chunks: Buffer[] = [];
-  #head = 0;
-  /** Bytes of the head chunk that were taken already. */
-  #offset = 0;
-  #buffered = 0;
-  /** The block that the last chunk is a part of, while small chunks may be appended to it. */
-  #tail: Buffer | null = null;
-  #tailEnd = 0;
-  /** How far the waiting `readline()` has looked for a newline, so that no byte is seen twice. */
-  #scanIndex = 0;
-  #scanOffset = 0;
-  #scanned = 0;
+  readonly #queue = new ByteQueue();
   #paused = false;
   #finished = false;
   #error: Error | null = null;
@@ -86,12 +70,12 @@ export class InputStream implements AsyncIterable<Buffer> {
 
   /** Bytes that wait to be read. */
   get buffered(): number {
-    return this.#buffered;
+    return this.#queue.length;
   }
 
   /** Whether the end was reached and everything before it was read. */
   get ended(): boolean {
-    return this.#finished && this.#buffered === 0;
+    return this.#finished && this.#queue.length === 0;
   }
 
   /** Whether a reader waits for bytes. */
@@ -109,8 +93,7 @@ export class InputStream implements AsyncIterable<Buffer> {
     if (this.#finished || this.#error !== null || chunk.length === 0) {
       return;
     }
-    this.#append(chunk);
-    this.#buffered += chunk.length;
+    this.#queue.push(chunk);
     this.#serve();
     this.#pauseOrResume();
   }
@@ -135,9 +118,7 @@ export class InputStream implements AsyncIterable<Buffer> {
       return;
     }
     this.#error = error;
-    this.#chunks = [];
-    this.#tail = null;
-    this.#head = this.#offset = this.#buffered = 0;
+    this.#queue.clear();
     for (const reader of this.#readers.splice(0)) {
       reader.reject(error);
     }
@@ -307,117 +288,37 @@ export class InputStream implements AsyncIterable<Buffer> {
     }
     const wanted = this.#readers.length > 0;
     if (this.#paused) {
-      if (wanted || this.#buffered <= this.#highWaterMark / 2) {
+      if (wanted || this.#queue.length <= this.#highWaterMark / 2) {
         this.#paused = false;
         this.#source?.resume();
       }
-    } else if (!wanted && !this.#finished && this.#buffered > this.#highWaterMark) {
+    } else if (!wanted && !this.#finished && this.#queue.length > this.#highWaterMark) {
       this.#paused = true;
       this.#source?.pause();
     }
   }
 
   #takeBytes(size: number): Buffer | undefined {
+    const { length } = this.#queue;
     if (this.#finished) {
-      return this.#take(size === TO_THE_END ? this.#buffered : Math.min(size, this.#buffered));
+      return this.#queue.take(size === TO_THE_END ? length : Math.min(size, length));
     }
-    return size === TO_THE_END || size > this.#buffered ? undefined : this.#take(size);
+    return size === TO_THE_END || size > length ? undefined : this.#queue.take(size);
   }
 
   #takeChunk(): Buffer | undefined {
-    if (this.#buffered === 0) {
+    if (this.#queue.length === 0) {
       return this.#finished ? EMPTY : undefined;
     }
-    return this.#take(this.#headChunk().length - this.#offset);
+    return this.#queue.takeChunk();
   }
 
   #takeLine(limit: number): Buffer | undefined {
-    const most = limit === TO_THE_END ? Number.POSITIVE_INFINITY : limit;
-    while (this.#scanned < Math.min(most, this.#buffered)) {
-      const chunk = this.#chunks[this.#scanIndex] as Buffer;
-      const from = this.#scanOffset;
-      const to = Math.min(chunk.length, from + most - this.#scanned);
-      const rest = from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to);
-      const newline = rest.indexOf(NEWLINE);
-      if (newline !== -1) {
-        return this.#take(this.#scanned + newline + 1);
-      }
-      this.#scanned += rest.length;
-      this.#scanOffset = to;
-      if (to === chunk.length && this.#scanIndex < this.#chunks.length - 1) {
-        this.#scanIndex += 1;
-        this.#scanOffset = 0;
-      }
+    const size = this.#queue.lineSize(limit === TO_THE_END ? Infinity : limit);
+    if (size !== -1) {
+      return this.#queue.take(size);
     }
-    return this.#finished || this.#scanned >= most ? this.#take(this.#scanned) : undefined;
-  }
-
-  #append(chunk: Buffer): void {
-    const last = this.#chunks.length - 1;
-    if (chunk.length > SMALL_CHUNK || last < this.#head) {
-      this.#tail = null;
-      this.#chunks.push(chunk);
-    } else if (this.#tail !== null && this.#tailEnd + chunk.length <= TAIL_BLOCK) {
-      this.#tailEnd += chunk.copy(this.#tail, this.#tailEnd);
-      this.#chunks[last] = this.#tail.subarray(0, this.#tailEnd);
-    } else {
-      this.#tail = Buffer.allocUnsafe(TAIL_BLOCK);
-      this.#tailEnd = chunk.copy(this.#tail);
-      this.#chunks.push(this.#tail.subarray(0, this.#tailEnd));
-    }
-  }
-
-  /** Precondition: `size` bytes are buffered. Bytes within one chunk are not copied. */
-  #take(size: number): Buffer {
-    let taken = EMPTY;
-    if (size > 0) {
-      const head = this.#headChunk();
-      if (head.length - this.#offset >= size) {
-        taken = head.subarray(this.#offset, this.#offset + size);
-        this.#advance(size);
-      } else {
-        taken = this.#gather(size);
-      }
-    }
-    this.#scanIndex = this.#head;
-    this.#scanOffset = this.#offset;
-    this.#scanned = 0;
-    return taken;
-  }
-
-  #gather(size: number): Buffer {
-    const bytes = Buffer.allocUnsafe(size);
-    let filled = 0;
-    while (filled < size) {
-      const copied = this.#headChunk().copy(bytes, filled, this.#offset);
-      filled += copied;
-      this.#advance(copied);
-    }
-    return bytes;
-  }
-
-  #headChunk(): Buffer {
-    return this.#chunks[this.#head] as Buffer;
-  }
-
-  /** Precondition: the head chunk holds `count` more bytes. */
-  #advance(count: number): void {
-    this.#buffered -= count;
-    this.#offset += count;
-    if (this.#offset < this.#headChunk().length) {
-      return;
-    }
-    this.#chunks[this.#head] = EMPTY;
-    this.#head += 1;
-    this.#offset = 0;
-    if (this.#head === this.#chunks.length) {
-      this.#chunks = [];
-      this.#head = 0;
-      this.#tail = null;
-    } else if (this.#head >= COMPACT_AFTER && this.#head * 2 >= this.#chunks.length) {
-      this.#chunks.splice(0, this.#head);
-      this.#head = 0;
-    }
+    return this.#finished ? this.#queue.take(this.#queue.length) : undefined;
   }
 }
 
