@@ -34,3 +34,10 @@ export class SystemCallError extends RyegateError {
     this.systemCode = systemCode;
   }
 }
+
+/** How a message shows what somebody gave: the value where it is short, else its type. */
+export function showValue(value: unknown): string {
+  if (typeof value === 'string') return `'${value.slice(0, 60)}'`;
+  if (typeof value === 'object' && value !== null) return 'an object';
+  return typeof value === 'function' ? 'a function' : String(value);
+}

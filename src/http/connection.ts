@@ -176,13 +176,14 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
 
   /** While a request is served, either side can be late. */
   reschedule(): void {
-    if (this.#state === 'idle' || this.#state === 'head') return;
+    if (this.#state === 'idle' || this.#state === 'head' || this.#state === 'over') return;
     const body = this.#intake === null ? Infinity : this.#intake.deadline;
     this.socket.setDeadline(Math.min(body, this.#handlerClock.due));
   }
 
   deadlinePassed(): void {
     const { timeouts } = this.#settings;
+    if (this.#state === 'over') return;
     if (this.#state === 'head') {
       this.#refuse(reasons.headTimeout(timeouts.head));
     } else if (this.#state !== 'idle') {
@@ -354,6 +355,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
   }
 
   #refuse(error: HTTPError): void {
+    if (debug.enabled) debug('%j is refused: %s', this.socket.clientAddress, error.code);
     this.#request ??= new HTTPRequest(this);
     const request = this.#request;
     this.#state = 'refused';

@@ -1,4 +1,4 @@
-import { RyegateError } from '../errors.ts';
+import { RyegateError, showValue } from '../errors.ts';
 
 /** One row of a table of settings. */
 export interface Setting {
@@ -72,10 +72,8 @@ export function senselessSetting(
   value: unknown,
   expected: string,
 ): RyegateError {
-  const shown = typeof value === 'string' ? `'${value}'` : describeValue(value);
-  return new RyegateError(kind.code, `The ${kind.name} ${name} is ${shown}: give ${expected}.`);
-}
-
-function describeValue(value: unknown): string {
-  return typeof value === 'number' || value === null ? String(value) : `of type ${typeof value}`;
+  return new RyegateError(
+    kind.code,
+    `The ${kind.name} ${name} is ${showValue(value)}: give ${expected}.`,
+  );
 }

@@ -5,6 +5,7 @@ import { type Limits, type PartialLimits, resolveLimits } from '../http/limits.t
 import { keptFields } from '../http/response.ts';
 import { type PartialTimeouts, resolveTimeouts, type Timeouts } from '../http/timeouts.ts';
 import { standardError } from '../io/errorstream.ts';
+import { checkFlags, checkOption } from '../options.ts';
 import type { ClientAddress, SocketSettings, StreamSocket } from '../reactor/streamsocket.ts';
 import type {
   Handling,
@@ -108,12 +109,9 @@ function settingsOf(options: HTTPServerOptions): HTTPSettings {
   const limits = resolveLimits(options.limits);
   const timeouts = resolveTimeouts(options.timeouts);
   const { inputBuffering = 'stream' } = options;
-  if (inputBuffering !== 'stream' && inputBuffering !== 'buffer') {
-    throw new RyegateError(
-      'ERR_RYEGATE_OPTION',
-      `inputBuffering is ${String(inputBuffering)}: give 'stream' or 'buffer'`,
-    );
-  }
+  const isBuffering = (value: string): boolean => value === 'stream' || value === 'buffer';
+  checkOption('inputBuffering', inputBuffering, isBuffering, "'stream' or 'buffer'");
+  checkFlags(options, ['dateField', 'serverField', 'responseTrailers', 'logRequests']);
   const { body: silence, bodyGrace: grace } = timeouts;
   return {
     limits,

@@ -1,10 +1,20 @@
 import { RyegateError } from '../errors.ts';
-import { AF_UNIX, checkAddress, type ServerAddress } from '../reactor/address.ts';
+import { checkFlags, checkOption, isWhole } from '../options.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  checkAddress,
+  type ServerAddress,
+} from '../reactor/address.ts';
 import { Listener } from '../reactor/listener.ts';
 import { type ListeningSettings, ListeningSocket } from '../reactor/listeningsocket.ts';
 import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
 import type { RequestHandlerClass } from './baserequesthandler.ts';
 import { BaseServer, type BaseServerOptions } from './baseserver.ts';
+
+/** The largest number that the system takes for a backlog or a descriptor. */
+const MOST = 2 ** 31 - 1;
 
 /** Settings of one server; each default is the class's static of the same name. */
 interface TCPServerSettings extends ListeningSettings {
@@ -24,7 +34,8 @@ export interface TCPServerOptions extends BaseServerOptions, Optional<TCPServerS
 /**
  * `socketserver.TCPServer`, for unix sockets as well: the address decides.
  *
- * @throws RyegateError `ERR_RYEGATE_ADDRESS` for an invalid address
+ * @throws RyegateError `ERR_RYEGATE_ADDRESS` for an invalid address, `ERR_RYEGATE_OPTION` for an
+ *   option that makes no sense
  * @throws SystemCallError `ERR_RYEGATE_SYSTEM` when binding or listening is refused
  */
 export class TCPServer extends BaseServer {
@@ -48,6 +59,7 @@ export class TCPServer extends BaseServer {
   ) {
     const fd = options.fd ?? null;
     if (fd === null) checkAddress(serverAddress);
+    checkOptions(options);
     super(serverAddress, requestHandlerClass, options);
     const settings = this.constructor as typeof TCPServer;
     this.options = {
@@ -127,6 +139,21 @@ export class TCPServer extends BaseServer {
       this.logError(error);
     }
   }
+}
+
+/** Those of one server; the statics are part of a program. */
+function checkOptions(options: TCPServerOptions): void {
+  const { addressFamily, requestQueueSize, socketMode, fd } = options;
+  const families = [AF_INET, AF_INET6, AF_UNIX];
+  const isFamily = (value: number | null): boolean => value === null || families.includes(value);
+  checkOption('addressFamily', addressFamily, isFamily, 'AF_INET, AF_INET6, AF_UNIX or null');
+  const isBacklog = (value: number): boolean => isWhole(value, 0, MOST);
+  checkOption('requestQueueSize', requestQueueSize, isBacklog, 'a whole number of connections');
+  const isMode = (value: number | null): boolean => value === null || isWhole(value, 0, 0o7777);
+  checkOption('socketMode', socketMode, isMode, 'permission bits such as 0o660, or null');
+  const isDescriptor = (value: number | null): boolean => value === null || isWhole(value, 0, MOST);
+  checkOption('fd', fd, isDescriptor, 'the number of an open descriptor, or null');
+  checkFlags(options, ['allowReuseAddress', 'allowReusePort', 'ipv6Only', 'bindAndActivate']);
 }
 
 function notListening(): RyegateError {
