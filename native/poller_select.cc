@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <sys/select.h>
 
 #include <algorithm>
@@ -56,13 +57,16 @@ class SelectPoller final : public Poller {
 
   int Add(int fd, int events) override {
     if (!InRange(fd)) return -EINVAL;
+    if (fcntl(fd, F_GETFD) < 0) return -errno;
     if (interest_.Has(fd)) return -EEXIST;
     interest_.Set(fd, events);
     return 0;
   }
 
   int Modify(int fd, int events) override {
-    if (!InRange(fd) || !interest_.Has(fd)) return -ENOENT;
+    if (!InRange(fd)) return -ENOENT;
+    if (fcntl(fd, F_GETFD) < 0) return -errno;
+    if (!interest_.Has(fd)) return -ENOENT;
     interest_.Clear(fd);
     interest_.Set(fd, events);
     return 0;
@@ -75,13 +79,11 @@ class SelectPoller final : public Poller {
   }
 
   int Wait(int timeout, int32_t* ring, int capacity) override {
-    Interest ready = interest_;
-    struct timeval limit;
-    limit.tv_sec = timeout / 1000;
-    limit.tv_usec = static_cast<suseconds_t>(timeout % 1000) * 1000;
-    int left = select(ready.highest + 1, &ready.read, &ready.write, nullptr,
-                      timeout < 0 ? nullptr : &limit);
-    if (left < 0) return errno == EINTR ? 0 : -errno;
+    Interest ready;
+    int left = Select(timeout, &ready);
+    // Some were closed by others: those are never ready again, as with epoll.
+    if (left == -EBADF && ForgetClosed()) left = Select(timeout, &ready);
+    if (left < 0) return left == -EINTR ? 0 : left;
     int count = 0;
     const int span = ready.highest + 1;
     // Starting where the last harvest stopped keeps a small ring fair to the high descriptors.
@@ -104,6 +106,26 @@ class SelectPoller final : public Poller {
   std::unique_ptr<Watch> MakeWatch() override { return std::make_unique<SelectWatch>(interest_); }
 
  private:
+  int Select(int timeout, Interest* ready) const {
+    *ready = interest_;
+    struct timeval limit;
+    limit.tv_sec = timeout / 1000;
+    limit.tv_usec = static_cast<suseconds_t>(timeout % 1000) * 1000;
+    const int count = select(ready->highest + 1, &ready->read, &ready->write, nullptr,
+                             timeout < 0 ? nullptr : &limit);
+    return count < 0 ? -errno : count;
+  }
+
+  bool ForgetClosed() {
+    bool forgotten = false;
+    for (int fd = interest_.highest; fd >= 0; --fd) {
+      if (!interest_.Has(fd) || fcntl(fd, F_GETFD) >= 0) continue;
+      interest_.Clear(fd);
+      forgotten = true;
+    }
+    return forgotten;
+  }
+
   static bool InRange(int fd) { return fd >= 0 && fd < FD_SETSIZE; }
 
   Interest interest_;

@@ -35,6 +35,18 @@ export class SystemCallError extends RyegateError {
   }
 }
 
+/** `instanceof` for what was thrown, which may be anything: even a proxy that throws when asked. */
+export function isInstance<T>(
+  value: unknown,
+  type: abstract new (...args: never[]) => T,
+): value is T {
+  try {
+    return value instanceof type;
+  } catch {
+    return false;
+  }
+}
+
 /** How a message shows what somebody gave: the value where it is short, else its type. */
 export function showValue(value: unknown): string {
   if (typeof value === 'string') return `'${value.slice(0, 60)}'`;

@@ -2,3 +2,8 @@
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
 }
+
+/** Has the failure of a promise told that nobody waits for; an override may turn out to be async. */
+export function observe(outcome: unknown, failed: (error: unknown) => void): void {
+  if (isThenable(outcome)) outcome.then(null, failed);
+}

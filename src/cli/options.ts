@@ -1,16 +1,25 @@
 import { parseArgs } from 'node:util';
-import type { SelectorName } from '../selectors/index.ts';
+import type { InputBuffering } from '../http/intake.ts';
+import type { PartialLimits } from '../http/limits.ts';
+import type { PartialTimeouts } from '../http/timeouts.ts';
 import { type BindAddress, parseBind } from './bind.ts';
+import { nearest } from './nearest.ts';
 import { UsageError } from './usageerror.ts';
+import * as values from './values.ts';
 
 /** What the command line asks for. */
 export interface Options {
   /** Where to listen, in order; default 127.0.0.1:8000. */
   bind: BindAddress[];
   /** Default `auto`. */
-  selector: SelectorName | 'auto';
+  selector: values.SelectorChoice;
   /** Seconds, above 0; default 0.5. */
   pollInterval: number;
+  /** Those that are given; they have passed the checks of their table. */
+  limits: PartialLimits;
+  timeouts: PartialTimeouts;
+  /** Default `stream`. */
+  inputBuffering: InputBuffering;
   quiet: boolean;
   help: boolean;
   version: boolean;
@@ -35,6 +44,11 @@ Options:
   -s, --selector NAME          auto, epoll, kqueue, poll or select (default auto)
       --poll-interval SECONDS  longest pause between two calls of serviceActions
                                  (default 0.5)
+      --limit NAME=VALUE       a limit on clients, such as connections=500; may be
+                                 repeated. Those in bytes take k, m and g
+      --timeout NAME=SECONDS   a timeout, such as head=10; may be repeated
+      --input-buffering MODE   stream: answer requests while their body arrives
+                                 buffer: when all of it has (default stream)
   -q, --quiet                  log no requests
   -h, --help                   show this help
   -V, --version                show the version
@@ -48,67 +62,45 @@ const OPTIONS = {
   bind: { type: 'string', short: 'b' },
   selector: { type: 'string', short: 's' },
   'poll-interval': { type: 'string' },
+  limit: { type: 'string' },
+  timeout: { type: 'string' },
+  'input-buffering': { type: 'string' },
   quiet: { type: 'boolean', short: 'q' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'V' },
 } as const;
 
 type OptionName = keyof typeof OPTIONS;
+type Flag = 'quiet' | 'help' | 'version';
 
-const SELECTORS: readonly Options['selector'][] = ['auto', 'epoll', 'kqueue', 'poll', 'select'];
-
-/** The longest time that poll(2) can wait: 2^31 - 1 milliseconds. */
-const MAX_POLL_INTERVAL = 2147483;
-
-/** The number of insertions, deletions and replacements between two words (Levenshtein). */
-function editDistance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= from.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= to.length; j += 1) {
-      const replaced = (row[j - 1] as number) + (from[i - 1] === to[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1));
-    }
-    row = next;
-  }
-  return row[to.length] as number;
-}
-
-/** The word most like `word`: one that it begins, or one at most a third of its letters away. */
-function nearest(word: string, known: readonly string[]): string | undefined {
-  const begun = known.find((candidate) => word.length > 1 && candidate.startsWith(word));
-  if (begun !== undefined) {
-    return begun;
-  }
-  const ranked = known
-    .map((candidate) => ({ candidate, distance: editDistance(word, candidate) }))
-    .sort((a, b) => a.distance - b.distance);
-  const best = ranked[0];
-  return best !== undefined && best.distance * 3 <= word.length + 1 ? best.candidate : undefined;
-}
+/** What the options with a value do to `options`. */
+const SETTERS: Readonly<
+  Record<Exclude<OptionName, Flag>, (options: Options, value: string) => void>
+> = {
+  bind: (options, value) => {
+    options.bind.push(parseBind(value));
+  },
+  selector: (options, value) => {
+    options.selector = values.parseSelector(value);
+  },
+  'poll-interval': (options, value) => {
+    options.pollInterval = values.parsePollInterval(value);
+  },
+  limit: (options, value) => {
+    options.limits = { ...options.limits, ...values.parseLimit(value) };
+  },
+  timeout: (options, value) => {
+    options.timeouts = { ...options.timeouts, ...values.parseTimeout(value) };
+  },
+  'input-buffering': (options, value) => {
+    options.inputBuffering = values.parseInputBuffering(value);
+  },
+};
 
 function unknownOption(name: string, rawName: string): UsageError {
   const near = name.length > 1 ? nearest(name, Object.keys(OPTIONS)) : undefined;
   const hint = near === undefined ? '' : `did you mean --${near}? `;
   return new UsageError(`unknown option ${rawName}; ${hint}see ryegate --help`);
-}
-
-function parseSelector(text: string): Options['selector'] {
-  const selector = SELECTORS.find((name) => name === text);
-  if (selector === undefined) {
-    throw new UsageError(`--selector ${text}: choose one of ${SELECTORS.join(', ')}`);
-  }
-  return selector;
-}
-
-function parsePollInterval(text: string): number {
-  const seconds = Number(text);
-  if (!/^([0-9]+\.?[0-9]*|\.[0-9]+)$/.test(text) || seconds <= 0 || seconds > MAX_POLL_INTERVAL) {
-    throw new UsageError(
-      `--poll-interval ${text}: give seconds above 0 and up to ${MAX_POLL_INTERVAL}, such as 0.5`,
-    );
-  }
-  return seconds;
 }
 
 function apply(options: Options, name: OptionName, value: string | undefined): void {
@@ -119,12 +111,8 @@ function apply(options: Options, name: OptionName, value: string | undefined): v
     options[name] = true;
   } else if (value === undefined) {
     throw new UsageError(`--${name} needs a value; see ryegate --help`);
-  } else if (name === 'bind') {
-    options.bind.push(parseBind(value));
-  } else if (name === 'selector') {
-    options.selector = parseSelector(value);
   } else {
-    options.pollInterval = parsePollInterval(value);
+    SETTERS[name](options, value);
   }
 }
 
@@ -134,7 +122,7 @@ function isOptionName(name: string): name is OptionName {
 
 /**
  * Parses the arguments after the program's name; of a repeated option other than `--bind` the last
- * one counts.
+ * one counts, of `--limit` and `--timeout` the last one of each name.
  *
  * @throws UsageError (`ERR_RYEGATE_USAGE`) with one line that says what is wrong and how to mend it
  */
@@ -143,6 +131,9 @@ export function parseArguments(argv: readonly string[]): Options {
     bind: [],
     selector: 'auto',
     pollInterval: 0.5,
+    limits: {},
+    timeouts: {},
+    inputBuffering: 'stream',
     quiet: false,
     help: false,
     version: false,

@@ -10,6 +10,9 @@ function makeServer(bind: BindAddress, application: Application, options: Option
   const address = bind.kind === 'inet' ? ([bind.host, bind.port] as const) : '';
   const server = new WSGIServer(bind.kind === 'unix' ? bind.path : address, WSGIRequestHandler, {
     selector: options.selector,
+    limits: options.limits,
+    timeouts: options.timeouts,
+    inputBuffering: options.inputBuffering,
     logRequests: !options.quiet,
     fd: bind.kind === 'fd' ? bind.fd : null,
   });

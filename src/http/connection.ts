@@ -116,6 +116,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
   eofReceived(): void {
     this.#eof = true;
     if (this.#state === 'responding') {
+      this.#tellGone(null);
       this.#request?.abandon();
       if (this.#arriving !== null) {
         this.#breakBody(reasons.bodyCutOff());
@@ -128,7 +129,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
   #endIfDone(): void {
     if (!this.#eof || this.#deferred) return;
     if (this.#state === 'responding' || this.#state === 'refused') return;
-    if (this.#state === 'head' || this.#state === 'receiving') this.#tellGone(null);
+    this.#tellGone(null);
     this.#over();
   }
 
@@ -148,7 +149,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
   connectionLost(error: Error | null): void {
     const request = this.#request;
     const answering = this.#state === 'responding' || this.#state === 'refused';
-    if (this.#state !== 'over' && error !== null) this.#tellGone(error);
+    if (this.#state !== 'over') this.#tellGone(error);
     this.#state = 'over';
     this.#request = null;
     this.#residue = null;
@@ -162,7 +163,8 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
 
   /** Nobody here can do anything about clients that go away. */
   #tellGone(error: Error | null): void {
-    if (!debug.enabled) return;
+    if (this.#state === 'receiving') this.#gateway.abandon(this.#request as HTTPRequest);
+    if (!debug.enabled || this.#state === 'idle') return;
     const why = error === null ? 'it finished sending' : error.message;
     debug('client %j has gone (%s): %s', this.socket.clientAddress, this.#state, why);
   }
@@ -214,9 +216,13 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
     this.#gateway.fault(error);
     request.abandon();
     this.#intake?.break(() => error);
-    response.lose();
-    if (response.headSent) this.responseBroken(response, error);
-    else this.#refuse(error);
+    if (response.headSent) {
+      response.lose();
+      this.responseBroken(response, error);
+    } else {
+      response.replace();
+      this.#refuse(error);
+    }
   }
 
   // Taking requests.

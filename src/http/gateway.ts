@@ -8,6 +8,8 @@ export interface Gateway {
   respond(request: HTTPRequest): void;
   /** Answers a request that is refused; its connection closes afterwards. */
   refuse(request: HTTPRequest, error: HTTPError): void;
+  /** The client has gone before the request was complete, so that nothing answers it. */
+  abandon(request: HTTPRequest): void;
   /** Something to be logged: a fault of the application that was dealt with. */
   fault(error: Error): void;
   /** Something about clients that the operator should know; may come very often. */

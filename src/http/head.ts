@@ -90,10 +90,17 @@ export function parseHead(
     slots.set(head.partial);
     next = start + (head.partial[NEXT] as number);
   }
-  const headEnd = next === MORE ? MORE : scanFields(bytes, start, next, stop, limits, slots);
-  if (headEnd === MORE) {
+  let headEnd = MORE;
+  try {
+    if (next !== MORE) headEnd = scanFields(bytes, start, next, stop, limits, slots);
     // Refused when full, not one byte later: a caller's buffer may be no larger than the limit.
-    if (end >= last) throw tooLarge('head', 'headerBytes');
+    if (headEnd === MORE && end >= last) throw tooLarge('head', 'headerBytes');
+  } catch (error) {
+    // The answer depends on the method (RFC 9110 section 9.3.2), and the log shows the line.
+    if (next !== MORE) readRequestLine(latin1(bytes, start, next), bytes, start, slots, head);
+    throw error;
+  }
+  if (headEnd === MORE) {
     if (next !== MORE) suspend(head, slots);
     return 0;
   }
@@ -168,6 +175,23 @@ function scanFields(
   return MORE;
 }
 
+/** Makes the strings of a scanned request line, with which `text` begins. */
+function readRequestLine(
+  text: string,
+  bytes: Buffer,
+  start: number,
+  slots: Int32Array,
+  head: RequestHead,
+): void {
+  const methodStart = slots[METHOD_START] as number;
+  const methodEnd = slots[METHOD_END] as number;
+  const method = METHODS.find(bytes, start + methodStart, start + methodEnd);
+  head.method =
+    method === 0 ? text.substring(methodStart, methodEnd) : (METHODS.names[method] as string);
+  head.target = text.substring(methodEnd + 1, slots[TARGET_END] as number);
+  head.minor = slots[MINOR] === 0 ? 0 : 1;
+}
+
 /** Makes the strings of a scanned head and applies the rules of its fields. */
 function readHead(
   bytes: Buffer,
@@ -178,14 +202,7 @@ function readHead(
   head: RequestHead,
 ): void {
   const text = latin1(bytes, start, headEnd);
-  const methodStart = slots[METHOD_START] as number;
-  const methodEnd = slots[METHOD_END] as number;
-  const method = METHODS.find(bytes, start + methodStart, start + methodEnd);
-  head.method =
-    method === 0 ? text.substring(methodStart, methodEnd) : (METHODS.names[method] as string);
-  head.target = text.substring(methodEnd + 1, slots[TARGET_END] as number);
-  head.minor = slots[MINOR] === 0 ? 0 : 1;
-
+  readRequestLine(text, bytes, start, slots, head);
   const names = FIELD_NAMES.names;
   const fields = head.fields;
   let seen = 0;

@@ -111,17 +111,20 @@ function checkList(headers: unknown): void {
   }
 }
 
-/** Whether the name of a header is hop-by-hop; throws when it is no valid pair. */
-function checkPair(header: unknown): boolean {
-  if (!Array.isArray(header) || header.length !== 2) {
-    throw headerError(
-      'a header is not a [name, value] pair: give an array of two strings, such as ' +
-        "['Content-Type', 'text/plain']",
-    );
-  }
-  const hopByHop = checkName(header[0]);
-  checkValue(header[0], header[1]);
-  return hopByHop;
+/** The two items of a header, each read once; throws when it is no pair. */
+function readPair(header: unknown): [name: string, value: string] {
+  if (Array.isArray(header) && header.length === 2) return [header[0], header[1]];
+  throw headerError(
+    'a header is not a [name, value] pair: give an array of two strings, such as ' +
+      "['Content-Type', 'text/plain']",
+  );
+}
+
+/** Throws when it is no valid pair. */
+function checkPair(header: unknown): void {
+  const [name, value] = readPair(header);
+  checkName(name);
+  checkValue(name, value);
 }
 
 function isConnectionClose(name: string, value: string): boolean {
@@ -129,23 +132,34 @@ function isConnectionClose(name: string, value: string): boolean {
 }
 
 /**
- * Checks the headers of a response as `startResponse` takes them.
+ * Checks the headers of a response as `startResponse` takes them, and returns a copy of what was
+ * checked.
  *
  * `ERR_RYEGATE_HEADER`: not an array of [name, value] pairs of strings, a name that is no token, or
  * a value with a control character (HTAB apart) or a character above U+00FF.
  * `ERR_RYEGATE_HOP_BY_HOP`: a hop-by-hop header (PEP 3333) other than `Connection: close`.
  */
-export function checkHeaders(headers: HeaderList): void {
+export function checkHeaders(headers: HeaderList): HeaderList {
   checkList(headers);
-  for (const header of headers) {
-    if (checkPair(header) && !isConnectionClose(header[0], header[1])) {
-      throw new RyegateError(
-        'ERR_RYEGATE_HOP_BY_HOP',
-        `header ${header[0]} is not the application's to set: it belongs to the connection, ` +
-          "which the server keeps (PEP 3333); remove it (['Connection', 'close'] is allowed)",
-      );
-    }
+  // Every item is read once: asked again, a getter or a proxy may answer otherwise.
+  const checked: HeaderList = [];
+  const { length } = headers;
+  for (let i = 0; i < length; i++) {
+    const header = readPair(headers[i]);
+    const hopByHop = checkName(header[0]);
+    checkValue(header[0], header[1]);
+    if (hopByHop && !isConnectionClose(header[0], header[1])) throw hopByHopError(header[0]);
+    checked.push(header);
   }
+  return checked;
+}
+
+function hopByHopError(name: string): RyegateError {
+  return new RyegateError(
+    'ERR_RYEGATE_HOP_BY_HOP',
+    `header ${name} is not the application's to set: it belongs to the connection, ` +
+      "which the server keeps (PEP 3333); remove it (['Connection', 'close'] is allowed)",
+  );
 }
 
 /**

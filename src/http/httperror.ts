@@ -1,4 +1,4 @@
-import { RyegateError } from '../errors.ts';
+import { isInstance, RyegateError } from '../errors.ts';
 
 /**
  * A request that is refused: thrown by the parsers, answered with `status` and followed by the
@@ -27,4 +27,11 @@ export class HTTPError extends RyegateError {
     super(code, message, options);
     this.status = status;
   }
+}
+
+/** What was thrown, when it says how to answer; null for a status that is no error's. */
+export function asHTTPError(error: unknown): HTTPError | null {
+  if (!isInstance(error, HTTPError)) return null;
+  const { status } = error;
+  return Number.isInteger(status) && status >= 400 && status <= 599 ? error : null;
 }

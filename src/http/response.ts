@@ -87,6 +87,7 @@ export class Response {
   #declared = -1;
   #cut = false;
   #ended = false;
+  #replaced = false;
   #trailers: HeaderList | null = null;
 
   constructor(
@@ -104,6 +105,11 @@ export class Response {
 
   get headSent(): boolean {
     return this.status !== 0;
+  }
+
+  /** Whether another response takes its place, as this one came too late. */
+  get replaced(): boolean {
+    return this.#replaced;
   }
 
   /** Whether nothing can be sent any more: it is complete, broken off, or its client has gone. */
@@ -140,8 +146,7 @@ export class Response {
           '"TE: trailers", by a server with the option responseTrailers',
       );
     }
-    checkTrailers(trailers);
-    this.#trailers = trailers.map(([name, value]) => [name, value]);
+    this.#trailers = checkTrailers(trailers);
   }
 
   /**
@@ -233,7 +238,7 @@ export class Response {
     else if (this.#framing === 'chunked') fields = 'Transfer-Encoding: chunked\r\n';
     if (bare || this.#context.method === 'HEAD') this.#framing = 'none';
     if (this.keepAlive) return `${fields}${this.#settings.keptFields}\r\n`;
-    return this.#context.minor === 1 ? `${fields}Connection: close\r\n\r\n` : `${fields}\r\n`;
+    return `${fields}Connection: close\r\n\r\n`;
   }
 
   /**
@@ -313,6 +318,12 @@ export class Response {
     this.#ended = true;
     this.keepAlive = false;
     this.#owner.responseBroken(this, error);
+  }
+
+  /** Another response is sent instead: whatever follows is dropped. */
+  replace(): void {
+    this.#replaced = true;
+    this.lose();
   }
 
   /** The client has gone: whatever follows is dropped. */

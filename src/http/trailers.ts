@@ -45,9 +45,9 @@ export function isForbiddenTrailer(name: string): boolean {
 }
 
 /** Throws `ERR_RYEGATE_TRAILER` for a field that cannot come so late; else as `checkHeaders()`. */
-export function checkTrailers(trailers: HeaderList): void {
-  checkHeaders(trailers);
-  for (const [name] of trailers) {
+export function checkTrailers(trailers: HeaderList): HeaderList {
+  const checked = checkHeaders(trailers);
+  for (const [name] of checked) {
     if (!isForbiddenTrailer(name.toLowerCase())) continue;
     throw new RyegateError(
       'ERR_RYEGATE_TRAILER',
@@ -55,6 +55,7 @@ export function checkTrailers(trailers: HeaderList): void {
         '(RFC 9110 section 6.5.1)',
     );
   }
+  return checked;
 }
 
 /** Whether a TE value says that the client takes trailers (RFC 9110 section 10.1.4). */

@@ -1,17 +1,17 @@
-import { RyegateError } from '../errors.ts';
+import { isInstance, RyegateError } from '../errors.ts';
 import { HTTPConnection } from '../http/connection.ts';
 import { httpDate } from '../http/date.ts';
 import type { Gateway } from '../http/gateway.ts';
 import { checkHeaders, checkStatus, type HeaderList, Headers, toPairs } from '../http/headers.ts';
-import { HTTPError } from '../http/httperror.ts';
+import { asHTTPError, type HTTPError } from '../http/httperror.ts';
 import type { HTTPRequest } from '../http/request.ts';
 import { reasonPhrase } from '../http/status.ts';
 import { standardError } from '../io/errorstream.ts';
 import type { InputStream } from '../io/inputstream.ts';
 import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
-import { asyncUnderSync } from '../socketserver/checks.ts';
+import { asyncUnderSync, refusePromise } from '../socketserver/checks.ts';
 import { BaseRequestHandler, CONTINUES, type Handling } from '../socketserver/index.ts';
-import { isThenable } from '../thenable.ts';
+import { isThenable, observe } from '../thenable.ts';
 import { VERSION } from '../version.ts';
 import { errorPage } from './errorpage.ts';
 import type { HTTPServer } from './httpserver.ts';
@@ -84,7 +84,7 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
 
   /** Serves requests as they arrive, until the connection ends. */
   override run(): Handling {
-    this.setup();
+    refusePromise(this.setup(), 'setup()');
     const { request, server } = this;
     const serverSoftware = this.versionString();
     const settings =
@@ -100,8 +100,8 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
   respond(request: HTTPRequest): void {
     this.#begin(request);
     try {
-      if (this.parseRequest()) this.handleOneRequest();
-      else if (!request.response.headSent) this.sendError(400);
+      if (this.parseRequest()) this.#watch(this.handleOneRequest(), 'handleOneRequest()');
+      else if (!request.response.headSent) this.#answer(400);
     } catch (error) {
       this.#fail(error);
     }
@@ -109,7 +109,12 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
 
   refuse(request: HTTPRequest, error: HTTPError): void {
     this.#begin(request);
-    this.sendError(error.status, undefined, error.message);
+    this.#answer(error.status, error.message);
+  }
+
+  abandon(request: HTTPRequest): void {
+    this.#begin(request);
+    this.guard(() => this.logRequest());
   }
 
   #begin(request: HTTPRequest): void {
@@ -130,17 +135,14 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
   }
 
   connectionLost(_error: Error | null): void {
-    this.guard(() => {
-      const finishing: unknown = this.finish();
-      if (isThenable(finishing)) finishing.then(null, (error) => this.#report(error));
-    });
-    this.server.shutdownRequest(this.request);
+    this.guard(() => this.finish());
+    this.guard(() => this.server.shutdownRequest(this.request));
   }
 
   /** @internal Runs an override whose failure must not become that of the response. */
-  guard(override: () => void): void {
+  guard(override: () => unknown): void {
     try {
-      override();
+      observe(override(), (error) => this.#report(error));
     } catch (error) {
       this.#report(error);
     }
@@ -161,11 +163,16 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
       return;
     }
     const done: unknown = (method as DoMethod).call(this);
-    if (isThenable(done)) this.#await(done);
+    if (isThenable(done)) this.#await(done, `do${this.command}()`);
     else this.#complete();
   }
 
-  #await(done: PromiseLike<unknown>): void {
+  /** An override may be async although the method is not. */
+  #watch(done: unknown, what: string): void {
+    if (isThenable(done)) this.#await(done, what);
+  }
+
+  #await(done: PromiseLike<unknown>, what: string): void {
     const { response } = this.httpRequest;
     const current = (): boolean => this.httpRequest.response === response;
     done.then(
@@ -176,16 +183,21 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
         if (current()) this.#fail(error);
       },
     );
-    if (this.request.blocking) this.#fail(asyncUnderSync(`do${this.command}()`));
+    if (this.request.blocking) this.#fail(asyncUnderSync(what));
   }
 
   #complete(): void {
     const { response } = this.httpRequest;
-    if (response.over) return;
+    if (response.over) {
+      this.#logUnanswered();
+      return;
+    }
     try {
-      if (!response.headSent && this.#status !== '') this.endHeaders();
+      if (!response.headSent && this.#status !== '') {
+        refusePromise(this.endHeaders(), 'endHeaders()');
+      }
       if (response.headSent) response.end();
-      else this.sendError(500, undefined, `do${this.command}() sent no response`);
+      else this.#answer(500, `do${this.command}() sent no response`);
     } catch (error) {
       this.#fail(error);
     }
@@ -196,10 +208,31 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
     const { response } = this.httpRequest;
     // A client that goes away is no fault of anybody here.
     if (!isClientGone(error)) this.#report(error);
-    if (response.over) return;
-    if (response.headSent) response.abort(new Error('the handler failed', { cause: error }));
-    else if (error instanceof HTTPError) this.sendError(error.status, undefined, error.message);
-    else this.sendError(500);
+    const refusal = asHTTPError(error);
+    if (response.over) this.#logUnanswered();
+    else if (response.headSent) response.abort(new Error('the handler failed', { cause: error }));
+    else if (refusal !== null) this.#answer(refusal.status, refusal.message);
+    else this.#answer(500);
+  }
+
+  /** Answers by `sendError()`. When that fails, too, the connection is broken off. */
+  #answer(code: number, explain?: string): void {
+    const { response } = this.httpRequest;
+    const failed = (error: unknown): void => {
+      this.#report(error);
+      response.abort(new Error('the error page failed', { cause: error }));
+    };
+    try {
+      observe(this.sendError(code, undefined, explain), failed);
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  /** The client has gone before it was answered. */
+  #logUnanswered(): void {
+    const { response } = this.httpRequest;
+    if (!response.headSent && !response.replaced) this.guard(() => this.logRequest());
   }
 
   #report(error: unknown): void {
@@ -218,9 +251,9 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
     this.#status = `${code} ${String(message).replace(/[^\x20-\x7e]/g, '?')}`;
     checkStatus(this.#status);
     const page = errorPage(code, message, explain);
-    this.sendHeader('Content-Type', 'text/html; charset=utf-8');
-    this.sendHeader('Content-Length', String(page.length));
-    this.endHeaders();
+    refusePromise(this.sendHeader('Content-Type', 'text/html; charset=utf-8'), 'sendHeader()');
+    refusePromise(this.sendHeader('Content-Length', String(page.length)), 'sendHeader()');
+    refusePromise(this.endHeaders(), 'endHeaders()');
     response.write(page);
     response.end();
   }
@@ -255,19 +288,19 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
     const headers = this.#responseHeaders;
     this.#status = '';
     this.#responseHeaders = [];
-    checkHeaders(headers);
-    response.start(status, headers, -1);
+    response.start(status, checkHeaders(headers), -1);
     this.guard(() => this.logRequest(response.status));
   }
 
   /** Called for each response. The default logs a line when the server's `logRequests` is on. */
   logRequest(code: number | string = '-', size: number | string = '-'): void {
-    if (this.server.logRequests) this.logMessage(`"${this.requestline}" ${code} ${size}`);
+    if (!this.server.logRequests) return;
+    this.guard(() => this.logMessage(`"${this.requestline}" ${code} ${size}`));
   }
 
   /** Called for what goes wrong with a request. The default logs as `logRequest()` does. */
   logError(message: string): void {
-    if (this.server.logRequests) this.logMessage(message);
+    if (this.server.logRequests) this.guard(() => this.logMessage(message));
   }
 
   /** Writes a line with the client's address and the time to standard error. */
@@ -298,5 +331,5 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
 }
 
 function isClientGone(error: unknown): boolean {
-  return error instanceof RyegateError && error.code === 'ERR_RYEGATE_CLIENT_GONE';
+  return isInstance(error, RyegateError) && error.code === 'ERR_RYEGATE_CLIENT_GONE';
 }

@@ -14,6 +14,7 @@ import type {
   TCPServerOptions,
 } from '../socketserver/index.ts';
 import { TCPServer } from '../socketserver/index.ts';
+import { observe } from '../thenable.ts';
 import { VERSION } from '../version.ts';
 import { Admission } from './admission.ts';
 import { busyResponse } from './busyresponse.ts';
@@ -47,7 +48,9 @@ export class HTTPServer extends TCPServer {
   readonly httpSettings: HTTPSettings;
   readonly logRequests: boolean;
   readonly #admission: Admission;
-  readonly #notices = new Notices((notice) => this.logNotice(notice));
+  readonly #notices = new Notices((notice) => {
+    observe(this.logNotice(notice), (error) => this.logError(error));
+  });
 
   /**
    * @throws RyegateError `ERR_RYEGATE_LIMIT`, `ERR_RYEGATE_TIMEOUT`, `ERR_RYEGATE_OPTION` for

@@ -1,6 +1,7 @@
 import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
 import { isThenable } from '../thenable.ts';
 import type { BaseServer } from './baseserver.ts';
+import { refusePromise } from './checks.ts';
 
 /**
  * What a handler returns that goes on by itself after `run()`, fed by the reactor. It calls
@@ -44,7 +45,7 @@ export class BaseRequestHandler {
 
   /** Serves the connection: `setup()`, `handle()`, `finish()`. */
   run(): Handling {
-    this.setup();
+    refusePromise(this.setup(), 'setup()');
     let handling: void | Promise<void>;
     try {
       handling = this.handle();

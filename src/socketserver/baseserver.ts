@@ -6,9 +6,15 @@ import { Control, type ShutdownEvent, type ShutdownHandle } from '../reactor/con
 import { Reactor } from '../reactor/reactor.ts';
 import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
 import { isNative, type Selector, type SelectorName } from '../selectors/index.ts';
-import { isThenable } from '../thenable.ts';
+import { isThenable, observe } from '../thenable.ts';
 import { CONTINUES, type Handling, type RequestHandlerClass } from './baserequesthandler.ts';
-import { asyncUnderSync, checkHandlerClass, checkPollInterval, checkSignal } from './checks.ts';
+import {
+  asyncUnderSync,
+  checkHandlerClass,
+  checkPollInterval,
+  checkSignal,
+  refusePromise,
+} from './checks.ts';
 import { formatException } from './formatexception.ts';
 
 export interface BaseServerOptions {
@@ -245,9 +251,9 @@ export abstract class BaseServer implements AsyncDisposable {
       if (this.#verify(request, clientAddress)) {
         // An override may be async.
         const processing: unknown = this.processRequest(request, clientAddress);
-        if (isThenable(processing)) processing.then(null, (error) => this.#fail(request, error));
+        observe(processing, (error) => this.#fail(request, error));
       } else {
-        this.shutdownRequest(request);
+        this.#shutdownRequest(request);
       }
     } catch (error) {
       this.#fail(request, error);
@@ -257,22 +263,20 @@ export abstract class BaseServer implements AsyncDisposable {
   #fail(request: StreamSocket, error: unknown): void {
     this.reportError(request, error);
     try {
-      this.shutdownRequest(request);
+      this.#shutdownRequest(request);
     } catch (failure) {
       this.logError(failure);
     }
   }
 
+  #shutdownRequest(request: StreamSocket): void {
+    observe(this.shutdownRequest(request), (error) => this.logError(error));
+  }
+
   #verify(request: StreamSocket, clientAddress: ClientAddress): boolean {
     const verdict: unknown = this.verifyRequest(request, clientAddress);
-    if (isThenable(verdict)) {
-      verdict.then(null, () => {});
-      // A promise is truthy: taking it for a yes would let everybody in.
-      throw new RyegateError(
-        'ERR_RYEGATE_ASYNC',
-        'verifyRequest() returned a promise: it has to decide synchronously',
-      );
-    }
+    // A promise is truthy: taking it for a yes would let everybody in.
+    refusePromise(verdict, 'verifyRequest()');
     return Boolean(verdict);
   }
 
@@ -286,7 +290,7 @@ export abstract class BaseServer implements AsyncDisposable {
     const handling = this.finishRequest(request, clientAddress);
     if (handling === CONTINUES) return;
     if (!isThenable(handling)) {
-      this.shutdownRequest(request);
+      this.#shutdownRequest(request);
       return;
     }
     if (this.reactor.blocking) {
@@ -295,7 +299,7 @@ export abstract class BaseServer implements AsyncDisposable {
       return;
     }
     handling
-      .then(() => this.shutdownRequest(request))
+      .then(() => this.#shutdownRequest(request))
       .then(null, (error) => this.#fail(request, error));
   }
 
@@ -307,7 +311,7 @@ export abstract class BaseServer implements AsyncDisposable {
   /** The connection is done with. */
   shutdownRequest(request: StreamSocket): void {
     if (this.#one?.request === request) this.#one.ended = true;
-    this.closeRequest(request);
+    observe(this.closeRequest(request), (error) => this.logError(error));
   }
 
   /** Closes the connection when its output has gone. */
@@ -339,7 +343,8 @@ export abstract class BaseServer implements AsyncDisposable {
   /** @internal Calls `handleError()`, and survives it. */
   reportError(request: StreamSocket, error: unknown): void {
     try {
-      this.handleError(request, request.clientAddress, error);
+      const handling: unknown = this.handleError(request, request.clientAddress, error);
+      observe(handling, (failure) => this.logError(failure));
     } catch (failure) {
       this.logError(failure);
     }

@@ -1,4 +1,5 @@
 import { RyegateError } from '../errors.ts';
+import { isThenable } from '../thenable.ts';
 import type { RequestHandlerClass } from './baserequesthandler.ts';
 
 /** The error for a promise that could never settle. */
@@ -36,5 +37,15 @@ export function checkSignal(signal: AbortSignal | undefined): void {
   throw new RyegateError(
     'ERR_RYEGATE_SIGNAL',
     'the signal to serve by is no AbortSignal: pass the signal of an AbortController',
+  );
+}
+
+/** Throws `ERR_RYEGATE_ASYNC` for a promise from an override that has to be synchronous. */
+export function refusePromise(outcome: unknown, what: string): void {
+  if (!isThenable(outcome)) return;
+  outcome.then(null, () => {});
+  throw new RyegateError(
+    'ERR_RYEGATE_ASYNC',
+    `${what} returned a promise: it has to be synchronous`,
   );
 }

@@ -1,11 +1,11 @@
-import { RyegateError } from '../errors.ts';
+import { isInstance, RyegateError } from '../errors.ts';
 import { checkHeaders, checkStatus, type HeaderList } from '../http/headers.ts';
-import { HTTPError } from '../http/httperror.ts';
+import { asHTTPError } from '../http/httperror.ts';
 import type { Producer, Response } from '../http/response.ts';
 import { reasonPhrase } from '../http/status.ts';
 import { byteLength, checkChunk, describe } from '../io/chunk.ts';
 import { formatException } from '../socketserver/formatexception.ts';
-import { isThenable } from '../thenable.ts';
+import { isThenable, observe } from '../thenable.ts';
 import { discardResult, type ResultReader, readResult } from './result.ts';
 import type {
   Application,
@@ -121,10 +121,10 @@ export abstract class BaseHandler implements Producer {
       );
     }
     checkStatus(status);
-    checkHeaders(headers);
-    this.status = status;
     // A copy: the head may be sent much later, and what was not checked must not get into it.
-    this.headers = headers.map(([name, value]) => [name, value]);
+    const checked = checkHeaders(headers);
+    this.status = status;
+    this.headers = checked;
     return this.#writeFunction;
   };
 
@@ -214,9 +214,10 @@ export abstract class BaseHandler implements Producer {
   protected errorOutput(error: unknown): void {
     let status = this.errorStatus;
     let body = this.errorBody;
-    if (error instanceof HTTPError) {
-      status = `${error.status} ${reasonPhrase(error.status)}`;
-      body = `${error.message}\n`;
+    const refusal = asHTTPError(error);
+    if (refusal !== null) {
+      status = `${refusal.status} ${reasonPhrase(refusal.status)}`;
+      body = `${refusal.message}\n`;
     }
     this.#response.start(status, this.errorHeaders, byteLength(body));
     this.#response.write(body);
@@ -230,9 +231,10 @@ export abstract class BaseHandler implements Producer {
       // A client that goes away is no fault of anybody here.
       if (code === 'ERR_RYEGATE_CLIENT_GONE') return;
       // What is the client's doing has no stack worth showing.
-      const text =
-        error instanceof HTTPError ? `${code}: ${error.message}` : formatException(error);
-      this.getStderr().write(`${text}\n`);
+      const refusal = asHTTPError(error);
+      const text = refusal === null ? formatException(error) : `${code}: ${refusal.message}`;
+      const writing: unknown = this.getStderr().write(`${text}\n`);
+      observe(writing, (failure) => this.logFailed(failure));
     } catch (failure) {
       this.logFailed(failure);
     }
@@ -256,7 +258,7 @@ export abstract class BaseHandler implements Producer {
 }
 
 function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(formatException(error));
+  return isInstance(error, Error) ? error : new Error(formatException(error));
 }
 
 function resultError(result: unknown): RyegateError {

@@ -101,8 +101,10 @@ export class ServerHandler extends SimpleHandler {
   override close(): void {
     if (this.closed) return;
     super.close();
-    const { status, bytesSent } = this.response;
+    const { status, bytesSent, replaced } = this.response;
     const { requestHandler } = this;
+    // What is sent instead has a line of its own.
+    if (replaced) return;
     requestHandler.guard(() => requestHandler.logRequest(status === 0 ? '-' : status, bytesSent));
   }
 }

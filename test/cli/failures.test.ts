@@ -39,6 +39,12 @@ describe('usage errors: one line, status 2', () => {
     [['--bind', 'unix:'], /a path must follow/],
     [['--selector', 'iocp'], /choose one of auto, epoll/],
     [['--poll-interval', '0'], /above 0/],
+    [['--limit', 'connections'], /write a name, = and a value/],
+    [['--limit', 'connections=0'], /connections is 0: give a whole number of connections from 1/],
+    [['--limit', 'conections=1'], /Unknown limit 'conections': use one of requestLine/],
+    [['--timeout', 'head=soon'], /head is 'soon': give a number of seconds from 0\.001/],
+    [['--timeout', 'heads=1'], /Unknown timeout 'heads': use one of head, body/],
+    [['--input-buffering', 'disk'], /choose one of stream, buffer/],
     [['--quiet=yes'], /takes no value/],
     [['app.mjs', 'default.mjs'], /one argument too many/],
   ])('%j', async (args, message) => {

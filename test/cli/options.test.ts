@@ -1,11 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { HELP, parseArguments } from '../../src/cli/options.ts';
 import { UsageError } from '../../src/cli/usageerror.ts';
+import { LIMITS } from '../../src/http/limits.ts';
+import { TIMEOUTS } from '../../src/http/timeouts.ts';
 
 const DEFAULTS = {
   bind: [{ kind: 'inet', host: '127.0.0.1', port: 8000 }],
   selector: 'auto',
   pollInterval: 0.5,
+  limits: {},
+  timeouts: {},
+  inputBuffering: 'stream',
   quiet: false,
   help: false,
   version: false,
@@ -38,6 +43,19 @@ describe('parseArguments', () => {
     [['--poll-interval', '60'], { pollInterval: 60 }],
     [['--poll-interval=.25'], { pollInterval: 0.25 }],
     [['--poll-interval', '1.'], { pollInterval: 1 }],
+    [['--limit', 'connections=500'], { limits: { connections: 500 } }],
+    [['--limit=bodyBytes=0'], { limits: { bodyBytes: 0 } }],
+    [['--limit', 'bodyBytes=1k'], { limits: { bodyBytes: 1024 } }],
+    [['--limit', 'bodyBytes=3m'], { limits: { bodyBytes: 3 * 1024 ** 2 } }],
+    [['--limit', 'bodyBytes=2g'], { limits: { bodyBytes: 2 * 1024 ** 3 } }],
+    [['--limit', 'bodyRate=1k'], { limits: { bodyRate: 1024 } }],
+    [['--limit', 'connections=Infinity'], { limits: { connections: Infinity } }],
+    [['--limit', 'underscoreHeaders=refuse'], { limits: { underscoreHeaders: 'refuse' } }],
+    [['--timeout', 'head=10'], { timeouts: { head: 10 } }],
+    [['--timeout=handler=.5'], { timeouts: { handler: 0.5 } }],
+    [['--timeout', 'keepAlive=Infinity'], { timeouts: { keepAlive: Infinity } }],
+    [['--input-buffering', 'buffer'], { inputBuffering: 'buffer' }],
+    [['--input-buffering=stream'], { inputBuffering: 'stream' }],
     [['-h'], { help: true }],
     [['--help', '--version'], { help: true, version: true }],
     [['-V'], { version: true }],
@@ -53,6 +71,15 @@ describe('parseArguments', () => {
       { kind: 'fd', fd: 3 },
       { kind: 'inet', host: '::1', port: 0 },
     ]);
+  });
+
+  it('collects every --limit and --timeout; of one name the last counts', () => {
+    const limits = ['--limit', 'connections=5', '--limit', 'headerCount=9'];
+    const timeouts = ['--timeout', 'head=1', '--timeout', 'body=2', '--timeout', 'head=3'];
+    expect(parseArguments([...limits, ...timeouts, '--limit=connections=6'])).toMatchObject({
+      limits: { connections: 6, headerCount: 9 },
+      timeouts: { head: 3, body: 2 },
+    });
   });
 
   it('leaves its argument as it is', () => {
@@ -81,6 +108,11 @@ describe('parseArguments', () => {
     [['--selector', 'iocp'], '--selector iocp: choose one of auto, epoll, kqueue, poll, select'],
     [['--selector', 'Poll'], 'choose one of auto'],
     [['--quiet=yes'], '--quiet takes no value; leave out =yes'],
+    [['--limit'], '--limit needs a value; see ryegate --help'],
+    [['--limit', '5'], '--limit 5: write a name, = and a value, such as connections=500'],
+    [['--limit', '=5'], '--limit =5: write a name, = and a value, such as connections=500'],
+    [['--timeout', 'head'], '--timeout head: write a name, = and a value, such as head=10'],
+    [['--input-buffering', 'no'], '--input-buffering no: choose one of stream, buffer'],
     [['a.js', 'b.js'], 'b.js is one argument too many: the application is a.js'],
   ])('refuses %j', (argv, message) => {
     expect(refusal(argv)).toContain(message);
@@ -96,11 +128,51 @@ describe('parseArguments', () => {
   );
 });
 
+describe('a limit or timeout that makes no sense', () => {
+  const anyNumber = 'give a whole number of connections from 1, or Infinity for no limit';
+
+  it.each([
+    ['connections=0', `The limit connections is 0: ${anyNumber}.`],
+    ['connections=-1', `The limit connections is '-1': ${anyNumber}.`],
+    ['connections=1.5', `The limit connections is '1.5': ${anyNumber}.`],
+    ['connections=1k', `The limit connections is '1k': ${anyNumber}.`],
+    ['connections=', `The limit connections is '': ${anyNumber}.`],
+    ['connections= 5', `The limit connections is ' 5': ${anyNumber}.`],
+    ['connections=0x5', `The limit connections is '0x5': ${anyNumber}.`],
+    ['connections=5=5', `The limit connections is '5=5': ${anyNumber}.`],
+    ['headerBytes=32m', 'The limit headerBytes is 33554432: give a whole number of bytes from'],
+    ['bodyBytes=1kb', `The limit bodyBytes is '1kb': give a whole number of bytes from 0`],
+    ['bodyBytes=Infinity', 'The limit bodyBytes is Infinity: give a whole number of bytes'],
+    ['underscoreHeaders=1', `give 'drop' or 'refuse'`],
+    ['conections=5', `Unknown limit 'conections': use one of ${Object.keys(LIMITS).join(', ')}`],
+    ['head=5', `Unknown limit 'head': use one of`],
+    ['__proto__=5', `Unknown limit '__proto__': use one of`],
+    ['constructor=5k', `Unknown limit 'constructor': use one of`],
+  ])('--limit %s', (text, message) => {
+    expect(refusal(['--limit', text])).toContain(message);
+  });
+
+  it.each([
+    ['head=0', 'The timeout head is 0: give a number of seconds from 0.001, or Infinity'],
+    ['head=-1', `The timeout head is '-1': give a number of seconds`],
+    ['head=1s', `The timeout head is '1s': give a number of seconds`],
+    ['head=1e3', `The timeout head is '1e3': give a number of seconds`],
+    ['head=', `The timeout head is '': give a number of seconds`],
+    ['haed=5', `Unknown timeout 'haed': use one of ${Object.keys(TIMEOUTS).join(', ')}`],
+    ['__proto__=5', `Unknown timeout '__proto__': use one of`],
+  ])('--timeout %s', (text, message) => {
+    expect(refusal(['--timeout', text])).toContain(message);
+  });
+});
+
 describe('HELP', () => {
   it.each([
     '-b, --bind ADDRESS',
     '-s, --selector NAME',
     '--poll-interval SECONDS',
+    '--limit NAME=VALUE',
+    '--timeout NAME=SECONDS',
+    '--input-buffering MODE',
     '-q, --quiet',
     '-h, --help',
     '-V, --version',

@@ -1,16 +1,17 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { HELP } from '../../src/cli/options.ts';
+import { HELP, parseArguments } from '../../src/cli/options.ts';
 import {
   type Application,
   BaseServer,
-  DEFAULT_LIMITS,
+  LIMITS,
   makeServer,
   StreamRequestHandler,
   TCPServer,
+  TIMEOUTS,
 } from '../../src/index.ts';
-import { pages, readPage, tableRows } from '../support/pages.ts';
+import { codeBlocks, pages, readPage, section, tableRows } from '../support/pages.ts';
 import { root } from '../support/programs.ts';
 
 const CODE = /ERR_RYEGATE_[A-Z]+(?:_[A-Z]+)*/g;
@@ -80,17 +81,43 @@ describe('docs/api.md', () => {
     }
   });
 
-  it('has every limit with its default', () => {
-    const rows = tableRows(text).map(([name, value]) => [name, value]);
-    for (const [name, value] of Object.entries(DEFAULT_LIMITS)) {
-      const shown = typeof value === 'string' ? `\`'${value}'\`` : String(value);
-      expect(rows).toContainEqual([`\`${name}\``, shown]);
-    }
+  it('has every option of HTTPServer', () => {
+    const source = readFileSync(join(root, 'src/httpserver/httpserver.ts'), 'utf8');
+    const [, body = ''] = /interface HTTPServerOptions [^{]*\{(.*?)^\}/ms.exec(source) ?? [];
+    const options = [...body.matchAll(/^ {2}(\w+)\?:/gm)].map(([, name = '']) => name);
+    expect(options).toContain('limits');
+    expect(firstCells('docs/api.md')).toEqual(expect.arrayContaining(options));
+  });
+});
+
+// What the rows say that happens is tried out in limits.test.ts.
+describe.each([
+  ['Limits', LIMITS],
+  ['Timeouts', TIMEOUTS],
+])('the table %s of docs/limits.md', (title, settings) => {
+  it('has the rows of the source, with name, default, unit and reason, and no other', () => {
+    const rows = tableRows(section(readPage('docs/limits.md'), title));
+    const shown = rows.map(([name, standard, counts = '', , reason]) => {
+      return [name, standard, /^(bytes per second|[a-z]+)/.exec(counts)?.[0], reason];
+    });
+    const expected = Object.entries(settings).map(([name, row]) => {
+      return [`\`${name}\``, String(row.default), row.unit, row.reason];
+    });
+    expect(shown).toEqual(expected);
   });
 });
 
 it('docs/cli.md shows the help as it is', () => {
   expect(readPage('docs/cli.md')).toContain(HELP.trimEnd());
+});
+
+it.each(pages())('%s: the command lines in it are right', (page) => {
+  const commands = codeBlocks(page)
+    .filter(({ language }) => language === 'sh')
+    .flatMap(({ text }) => [...text.matchAll(/^(?:ryegate|npm start --) (.*)$/gm)]);
+  for (const [, line = ''] of commands) {
+    expect(() => parseArguments(line.split(' ')), line).not.toThrow();
+  }
 });
 
 it('docs/wsgi.md has every key of an environ, and no other', async () => {
@@ -100,10 +127,10 @@ it('docs/wsgi.md has every key of an environ, and no other', async () => {
     startResponse('200 OK', []);
     return 'ok';
   };
-  const server = makeServer('127.0.0.1', 0, app);
+  const server = makeServer('127.0.0.1', 0, app, { responseTrailers: true });
   const serving = server.serveForever();
   const url = `http://127.0.0.1:${server.serverPort}/`;
-  await (await fetch(url, { method: 'POST', body: 'x' })).text();
+  await (await fetch(url, { method: 'POST', body: 'x', headers: { TE: 'trailers' } })).text();
   await server.serverClose();
   await serving;
   const documented = firstCells('docs/wsgi.md').filter((cell) =>

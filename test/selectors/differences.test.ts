@@ -17,24 +17,6 @@ const BOTH = EVENT_READ | EVENT_WRITE;
 
 /** Where the backends honestly differ. An error shows as its code and the system's name for it. */
 const DIFFERENCES: Record<string, Record<SelectorName, unknown>> = {
-  'a descriptor closed while registered is': {
-    epoll: [],
-    kqueue: [],
-    poll: [EVENT_READ],
-    select: 'ERR_RYEGATE_SYSTEM EBADF',
-  },
-  'a descriptor that is not open when registered is': {
-    epoll: 'ERR_RYEGATE_SYSTEM EBADF',
-    kqueue: 'ERR_RYEGATE_SYSTEM EBADF',
-    poll: [EVENT_READ],
-    select: 'ERR_RYEGATE_SYSTEM EBADF',
-  },
-  'modify of a closed descriptor is': {
-    epoll: 'ERR_RYEGATE_SYSTEM EBADF',
-    kqueue: 'ERR_RYEGATE_SYSTEM EBADF',
-    poll: 'registered',
-    select: 'registered',
-  },
   'a regular file is': {
     epoll: 'ERR_RYEGATE_SYSTEM EPERM',
     kqueue: [EVENT_READ, EVENT_WRITE],
@@ -94,41 +76,6 @@ describeBackends('differences', (name) => {
       expect(outcome(action)).toEqual(expected);
     });
   }
-
-  pin('a descriptor closed while registered is', () => {
-    const selector = makeSelector();
-    const { reader, writer } = descriptors.pipe();
-    writeSync(writer, 'x');
-    selector.register(reader, EVENT_READ);
-    descriptors.close(reader);
-    return readyEvents(selector);
-  });
-
-  pin('a descriptor that is not open when registered is', () => {
-    const selector = makeSelector();
-    const unused = 1000;
-    expect(native.isOpen(unused)).toBe(false);
-    try {
-      selector.register(unused, EVENT_READ);
-    } finally {
-      expect(selector.getMap()?.has(unused)).toBe(name === 'poll' || name === 'select');
-    }
-    return readyEvents(selector);
-  });
-
-  pin('modify of a closed descriptor is', () => {
-    const selector = makeSelector();
-    const [near] = descriptors.socketPair();
-    selector.register(near, EVENT_READ);
-    descriptors.close(near);
-    try {
-      selector.modify(near, EVENT_WRITE);
-    } finally {
-      // A refusal leaves it unregistered.
-      expect(selector.getMap()?.has(near)).toBe(name === 'poll' || name === 'select');
-    }
-    return 'registered';
-  });
 
   pin('a regular file is', () => {
     const selector = makeSelector();

@@ -34,6 +34,12 @@ export function codeBlocks(page: string): Block[] {
   );
 }
 
+/** What stands below a heading of the second level, up to the next one. */
+export function section(text: string, title: string): string {
+  const [, after = ''] = text.split(`\n## ${title}\n`);
+  return after.split('\n## ')[0] as string;
+}
+
 /** The rows of all tables of a page, without heads: cells with their code marks taken off. */
 export function tableRows(text: string): string[][] {
   const lines = text.split('\n').filter((line) => line.startsWith('|'));
