@@ -154,9 +154,9 @@ describeBackends('the version and the connection', (selector) => {
     ['1.1 with close', get('/', 'Connection: close'), 'close'],
     ['1.1 with close among others', get('/', 'Connection: TE, Close'), 'close'],
     ['1.1 with close in a second field', get('/', 'Connection: te', 'Connection: close'), 'close'],
-    ['1.0', get10(), undefined],
+    ['1.0', get10(), 'close'],
     ['1.0 with keep-alive', get10('/', 'Connection: x, Keep-Alive'), 'keep-alive'],
-    ['1.0 with both', get10('/', 'Connection: keep-alive, close'), undefined],
+    ['1.0 with both', get10('/', 'Connection: keep-alive, close'), 'close'],
   ])('%s', async (_title, message, expected) => {
     const exchange = serve(hello, { selector, timeouts: { keepAlive: 65 } });
     const client = await exchange.client();

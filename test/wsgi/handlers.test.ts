@@ -68,7 +68,7 @@ describe('SimpleHandler over buffers', () => {
     const { response } = await run(app, { SERVER_PROTOCOL: 'HTTP/1.0' });
     expect(response.framing).toBe('close');
     expect(response.body.toString()).toBe('hello world');
-    expect(field(response, 'Connection')).toBeUndefined();
+    expect(field(response, 'Connection')).toBe('close');
   });
 
   it('gives the application its files and flags', async () => {
