@@ -68,7 +68,7 @@ export class Reactor {
   #closed = false;
   #unsettled: StreamSocket[] = [];
   readonly #connections = new Connections();
-  #deferred: Deferred[] = [];
+  #deferred: [socket: StreamSocket, item: Deferred][] = [];
   #actionsTimer: NodeJS.Timeout | undefined;
   #sweepTimer: NodeJS.Timeout | undefined;
 
@@ -271,11 +271,11 @@ export class Reactor {
   #proceed(): void {
     const deferred = this.#deferred;
     this.#deferred = [];
-    for (const item of deferred) {
+    for (const [socket, item] of deferred) {
       try {
         item.proceed();
       } catch (error) {
-        this.onError(error, null);
+        this.failed(socket, error);
       }
     }
   }
@@ -372,9 +372,9 @@ export class Reactor {
     this.wantFlush();
   }
 
-  /** Goes on with `item` in the next turn. */
-  defer(item: Deferred): void {
-    this.#deferred.push(item);
+  /** Goes on with `item` in the next turn; when that fails, `socket` is aborted. */
+  defer(socket: StreamSocket, item: Deferred): void {
+    this.#deferred.push([socket, item]);
     if (!this.#inTurn) this.waker.wake();
   }
 

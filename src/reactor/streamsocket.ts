@@ -166,7 +166,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** Calls `item.proceed()` in the next turn. */
   defer(item: Deferred): void {
-    this.#reactor.defer(item);
+    this.#reactor.defer(this, item);
   }
 
   /** Closes when the output has gone. */
@@ -296,7 +296,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
     if (this.#buffered === 0) this.#queue = null;
     if (this.#pace !== null) this.#progress(this.#pace, count);
     if (this.#state !== 'open' || this.#registered > EVENT_READ) this.#reactor.settle(this);
-    if (this.#awaitsDrain && this.#drained) this.#reactor.defer(this);
+    if (this.#awaitsDrain && this.#drained) this.#reactor.defer(this, this);
   }
 
   #progress(pace: Pace, count: number): void {
