@@ -23,3 +23,4 @@ export type {
   WriteFunction,
 } from './types.ts';
 export * as util from './util.ts';
+export { validator } from './validate.ts';

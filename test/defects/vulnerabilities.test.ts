@@ -192,14 +192,14 @@ describeBackends('fault cases 16 and 22: a response in the owed body', (selector
   const app: Application = (environ, startResponse) => {
     const path = environ.PATH_INFO;
     if (path === '/long') {
-      startResponse('200 OK', [['Content-Length', '2']]);
+      startResponse('200 OK', [...PLAIN, ['Content-Length', '2']]);
       return ['o', `k${FORGED}`, FORGED];
     }
     if (path === '/next') {
       startResponse('200 OK', PLAIN);
       return 'next';
     }
-    startResponse('200 OK', [['Content-Length', '100']]);
+    startResponse('200 OK', [...PLAIN, ['Content-Length', '100']]);
     return owing(path);
   };
 

@@ -1,7 +1,13 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Application, type Environ, HTTPError, WSGIRequestHandler } from '../../src/index.ts';
+import {
+  type Application,
+  type Environ,
+  HTTPError,
+  type StartResponse,
+  WSGIRequestHandler,
+} from '../../src/index.ts';
 import {
   type Exchange,
   type ExchangeOptions,
@@ -57,17 +63,17 @@ describe('12: wsgiref failed/aborted requests never logged', () => {
     '/refused': () => {
       throw new HTTPError(403, 'ERR_NOT_YOURS', 'not yours');
     },
-    '/after': function* (_environ: unknown, startResponse: (s: string, h: []) => void) {
-      startResponse('200 OK', []);
+    '/after': function* (_environ: unknown, startResponse: StartResponse) {
+      startResponse('200 OK', PLAIN);
       yield 'part';
       throw new Error('after the head');
     } as unknown as Application,
     '/short': (_environ, startResponse) => {
-      startResponse('200 OK', [['Content-Length', '9']]);
+      startResponse('200 OK', [...PLAIN, ['Content-Length', '9']]);
       return ['part'];
     },
     '/long': (_environ, startResponse) => {
-      startResponse('200 OK', [['Content-Length', '1']]);
+      startResponse('200 OK', [...PLAIN, ['Content-Length', '1']]);
       return ['part'];
     },
     '/body': async (environ, startResponse) => {
@@ -80,13 +86,13 @@ describe('12: wsgiref failed/aborted requests never logged', () => {
       startResponse('200 OK', PLAIN);
       return 'late';
     },
-    '/stalls': async function* (environ: Environ, startResponse: (s: string, h: []) => void) {
-      startResponse('200 OK', []);
+    '/stalls': async function* (environ: Environ, startResponse: StartResponse) {
+      startResponse('200 OK', PLAIN);
       yield 'part';
       await once(environ['ryegate.signal'], 'abort');
     } as unknown as Application,
-    '/endless': async function* (_environ: unknown, startResponse: (s: string, h: []) => void) {
-      startResponse('200 OK', []);
+    '/endless': async function* (_environ: unknown, startResponse: StartResponse) {
+      startResponse('200 OK', PLAIN);
       for (let count = 0; count < 10_000; count++) yield Buffer.alloc(65_536);
     } as unknown as Application,
   };

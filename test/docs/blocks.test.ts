@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Block, codeBlocks, pages } from '../support/pages.ts';
-import { main, type Program, programStarter, root } from '../support/programs.ts';
+import { main, type Program, programStarter, root, validating } from '../support/programs.ts';
 
 /** What begins a block that is an application and not a program. */
 const APPLICATION = /^export (default|const app\b|(async )?function\*? app\b)/m;
@@ -93,7 +93,8 @@ describe('an application', () => {
   const applications = scripts.filter(({ text }) => APPLICATION.test(text));
 
   it.each(applications)('of $page:$line answers', async (block) => {
-    const args = [main, '--bind', '127.0.0.1:0', '--quiet', `./${fileOf(block)}`];
+    const serving = [main, '--bind', '127.0.0.1:0', '--quiet', `./${fileOf(block)}`];
+    const args = [...validating, ...serving];
     const program = start(process.execPath, args, { cwd: folder });
     const [, url = ''] = await program.says(/listening on (http:\S+)/);
     const response = await fetch(url, { method: 'POST', body: 'a body\nof two lines\n' });
@@ -108,7 +109,7 @@ describe('a program', () => {
   const programs = scripts.filter(({ text }) => !APPLICATION.test(text));
 
   it.each(programs)('of $page:$line runs, and prints what it says', async (block) => {
-    const program = start(process.execPath, [fileOf(block)], { cwd: folder });
+    const program = start(process.execPath, [...validating, fileOf(block)], { cwd: folder });
     await runToItsEnd(program);
     const expected = [...block.text.matchAll(PRINTS)].map(([, text]) => text);
     const printed = program.stdout.split('\n');

@@ -124,7 +124,7 @@ it('docs/wsgi.md has every key of an environ, and no other', async () => {
   let keys: string[] = [];
   const app: Application = (environ, startResponse) => {
     keys = Object.keys(environ);
-    startResponse('200 OK', []);
+    startResponse('200 OK', [['Content-Type', 'text/plain']]);
     return 'ok';
   };
   const server = makeServer('127.0.0.1', 0, app, { responseTrailers: true });

@@ -3,13 +3,14 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
-import { makeServer, type WSGIServer } from '../../src/index.ts';
-import { main, type Program, programStarter, root } from '../support/programs.ts';
+import { makeServer, validator, type WSGIServer } from '../../src/index.ts';
+import { main, type Program, programStarter, root, validating } from '../support/programs.ts';
 
 const start = programStarter();
 
+/** With its application validated, if it has one. */
 function run(name: string): Program {
-  return start(process.execPath, [join(root, 'examples', name)]);
+  return start(process.execPath, [...validating, join(root, 'examples', name)]);
 }
 
 /** Sends `bytes` and finishes, as `nc -N` does; returns what comes back. */
@@ -63,7 +64,7 @@ describe('wsgi-hello.js', () => {
   });
 
   it('is an application for the command line', async () => {
-    const args = [main, '--bind', '127.0.0.1:0', 'examples/wsgi-hello.js'];
+    const args = [...validating, main, '--bind', '127.0.0.1:0', 'examples/wsgi-hello.js'];
     const program = start(process.execPath, args, { cwd: root });
     expect(await (await fetch(`${await program.url()}/x`)).text()).toBe('Hello from /x\n');
     expect(program.stdout).toBe('');
@@ -146,7 +147,7 @@ describe('typescript-app.ts', () => {
 
   it('is an application', async () => {
     const { app } = await import('../../examples/typescript-app.ts');
-    server = makeServer('127.0.0.1', 0, app);
+    server = makeServer('127.0.0.1', 0, validator(app));
     const serving = server.serveForever();
     const response = await fetch(`http://127.0.0.1:${server.serverPort}/?name=Rye`);
     expect(await response.text()).toBe('Hello, Rye!\n');
@@ -155,7 +156,7 @@ describe('typescript-app.ts', () => {
   });
 
   it('is loaded by the command line where Node can; elsewhere it says what can', async () => {
-    const args = [main, '--bind', '127.0.0.1:0', 'examples/typescript-app.ts'];
+    const args = [...validating, main, '--bind', '127.0.0.1:0', 'examples/typescript-app.ts'];
     const program = start(process.execPath, args, { cwd: root });
     if (Reflect.get(process.features, 'typescript')) {
       const response = await fetch(`${await program.url()}/?name=Rye`);

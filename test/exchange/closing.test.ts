@@ -98,6 +98,8 @@ interface Situation {
   message?: string;
   status?: string;
   headers?: HeaderList;
+  /** The application breaks the contract. */
+  faulty?: true;
   /** What the client does when it has sent its request. */
   leave?: (client: RawClient, exchange: Exchange) => Promise<void>;
 }
@@ -110,6 +112,11 @@ async function rounds(count: number): Promise<void> {
 const big = Buffer.alloc(65_536, 'x');
 const failure = new Error('failed');
 
+const declared = (length: number | string): HeaderList => [
+  ...PLAIN,
+  ['Content-Length', String(length)],
+];
+
 const SITUATIONS: [title: string, situation: Situation][] = [
   ['success', { chunks: ['one', 'two'] }],
   ['success on 1.0', { chunks: ['one', 'two'], message: get10() }],
@@ -117,21 +124,18 @@ const SITUATIONS: [title: string, situation: Situation][] = [
   ['failure before the first chunk', { chunks: [failure] }],
   ['failure after an empty chunk', { chunks: ['', failure] }],
   ['failure after a chunk', { chunks: ['one', failure] }],
-  ['a chunk of the wrong type', { chunks: [5 as unknown as Chunk] }],
-  ['a later chunk of the wrong type', { chunks: ['one', {} as unknown as Chunk, 'three'] }],
-  ['no startResponse()', { chunks: ['one', 'two'], status: '' }],
+  ['a chunk of the wrong type', { chunks: [5 as unknown as Chunk], faulty: true }],
+  ['a later chunk of the wrong type', { chunks: ['one', {} as Chunk, 'three'], faulty: true }],
+  ['no startResponse()', { chunks: ['one', 'two'], status: '', faulty: true }],
   ['HEAD', { chunks: ['one', 'two'], message: request('HEAD', '/') }],
   ['HEAD of what has no end', { chunks: ['x'], endless: true, message: request('HEAD', '/') }],
-  ['204', { chunks: ['one', 'two'], status: '204 No Content' }],
-  ['304', { chunks: [], status: '304 Not Modified' }],
-  ['longer than declared', { chunks: ['one', 'two'], headers: [['Content-Length', '4']] }],
-  [
-    'without end, but declared',
-    { chunks: ['x'], endless: true, headers: [['Content-Length', '4']] },
-  ],
-  ['exactly as declared', { chunks: ['one', 'two'], headers: [['Content-Length', '6']] }],
-  ['shorter than declared', { chunks: ['one', 'two'], headers: [['Content-Length', '7']] }],
-  ['a bad Content-Length', { chunks: ['one', 'two'], headers: [['Content-Length', 'x']] }],
+  ['204', { chunks: ['one', 'two'], status: '204 No Content', faulty: true }],
+  ['304', { chunks: [], status: '304 Not Modified', headers: [] }],
+  ['longer than declared', { chunks: ['one', 'two'], headers: declared(4) }],
+  ['without end, but declared', { chunks: ['x'], endless: true, headers: declared(4) }],
+  ['exactly as declared', { chunks: ['one', 'two'], headers: declared(6) }],
+  ['shorter than declared', { chunks: ['one', 'two'], headers: declared(7) }],
+  ['a bad Content-Length', { chunks: ['one', 'two'], headers: declared('x'), faulty: true }],
   [
     'the client gone while it was congested',
     {
@@ -173,7 +177,7 @@ describeBackends('a result is closed exactly once', (selector) => {
       if (status !== '') startResponse(status, headers);
       return make(probe);
     };
-    const exchange = serve(app, { selector });
+    const exchange = serve(app, { selector, validate: situation.faulty !== true });
     const client = await exchange.client();
     await client.send(situation.message ?? get());
     await situation.leave?.(client, exchange);
@@ -197,14 +201,14 @@ describeBackends('a result is closed exactly once', (selector) => {
   });
 
   it.each([
-    ['a list', () => ['one', 'two']],
-    ['a list of one', () => ['one']],
-    ['an empty list', () => []],
-    ['a list of one of the wrong type', () => [5]],
-    ['a set', () => new Set(['one'])],
-  ])('%s with close()', async (_title, make) => {
+    ['a list', () => ['one', 'two'], {}],
+    ['a list of one', () => ['one'], {}],
+    ['an empty list', () => [], {}],
+    ['a list of one of the wrong type', () => [5], { faulty: true as const }],
+    ['a set', () => new Set(['one']), {}],
+  ])('%s with close()', async (_title, make, more) => {
     for (const [, wrap] of MODES) {
-      const { probe } = await run({ chunks: [] }, (counting) => {
+      const { probe } = await run({ chunks: [], ...more }, (counting) => {
         const result = Object.assign(make() as string[], { close: () => counting.close() });
         return wrap(result);
       });

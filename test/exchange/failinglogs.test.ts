@@ -5,6 +5,7 @@ import {
   BaseHTTPRequestHandler,
   type ErrorStream,
   HTTPServer,
+  type StartResponse,
   WSGIRequestHandler,
   WSGIServer,
 } from '../../src/index.ts';
@@ -78,8 +79,8 @@ const SHAPES: [title: string, app: Application][] = [
   ],
   [
     'an async generator',
-    async function* (_environ: unknown, startResponse: (status: string, of: []) => void) {
-      startResponse('200 OK', []);
+    async function* (_environ: unknown, startResponse: StartResponse) {
+      startResponse('200 OK', PLAIN);
       yield 'one';
       await sleep(1);
       yield 'two';
@@ -100,7 +101,7 @@ const FAULTS: [title: string, app: Application][] = [
   [
     'a result that is too short',
     (_environ, startResponse) => {
-      startResponse('200 OK', [['Content-Length', '9']]);
+      startResponse('200 OK', [...PLAIN, ['Content-Length', '9']]);
       return ['onetwo'];
     },
   ],
@@ -108,14 +109,14 @@ const FAULTS: [title: string, app: Application][] = [
     'an async result that is too short',
     async (_environ, startResponse) => {
       await sleep(1);
-      startResponse('200 OK', [['Content-Length', '9']]);
+      startResponse('200 OK', [...PLAIN, ['Content-Length', '9']]);
       return ['onetwo'];
     },
   ],
   [
     'a result that is too long',
     (_environ, startResponse) => {
-      startResponse('200 OK', [['Content-Length', '6']]);
+      startResponse('200 OK', [...PLAIN, ['Content-Length', '6']]);
       return ['onetwo', 'three'];
     },
   ],

@@ -25,12 +25,12 @@ const COUNT_ACTIONS = `
     serviceActions() { times.push(performance.now()); }
   }
   const app = (environ, startResponse) => {
-    startResponse('200 OK', []);
+    startResponse('200 OK', [['Content-Type', 'text/plain']]);
     if (environ.PATH_INFO === '/end') server.shutdown();
     return [JSON.stringify(times)];
   };
   const options = { selector, serverClass: Server };
-  const server = ryegate.makeServer('127.0.0.1', 0, app, options);
+  const server = ryegate.makeServer('127.0.0.1', 0, ryegate.validator(app), options);
   tell({ handle: server.shutdownHandle, address: server.serverAddress });
   server.serveForeverSync(pollInterval);
   tell(times.length);
@@ -38,7 +38,7 @@ const COUNT_ACTIONS = `
 `;
 
 const tellTurns: (server: () => WSGIServer) => Application = (server) => (_, startResponse) => {
-  startResponse('200 OK', []);
+  startResponse('200 OK', [['Content-Type', 'text/plain']]);
   return [String(server().reactor.turns)];
 };
 
@@ -77,11 +77,11 @@ describe('an idle server', () => {
     const observed = backends().map(async (selector) => {
       const other = thread(
         `const app = (environ, startResponse) => {
-           startResponse('200 OK', []);
+           startResponse('200 OK', [['Content-Type', 'text/plain']]);
            return [String(server.reactor.turns)];
          };
          const { selector } = workerData;
-         const server = ryegate.makeServer('127.0.0.1', 0, app, { selector });
+         const server = ryegate.makeServer('127.0.0.1', 0, ryegate.validator(app), { selector });
          tell({ handle: server.shutdownHandle, address: server.serverAddress });
          server.serveForeverSync(0.05);
          await server.serverClose();`,
@@ -209,9 +209,12 @@ describeBackends('serviceActions', (selector) => {
   it('ends serveForeverSync by what it throws', async () => {
     const other = thread(
       `
-      const app = (environ, startResponse) => { startResponse('200 OK', []); return ['x']; };
+      const app = (environ, startResponse) => {
+        startResponse('200 OK', [['Content-Type', 'text/plain']]);
+        return ['x'];
+      };
       const { selector } = workerData;
-      const server = ryegate.makeServer('127.0.0.1', 0, app, { selector });
+      const server = ryegate.makeServer('127.0.0.1', 0, ryegate.validator(app), { selector });
       server.serviceActions = () => { throw new Error('no more'); };
       try { server.serveForeverSync(0.05); } catch (error) { tell(error.message); }
       tell(server.shutdownEvent.isSet());
@@ -235,7 +238,7 @@ describeBackends('serviceActions', (selector) => {
         new Promise((resolve) => {
           send = () => {
             send = () => {};
-            startResponse('200 OK', []);
+            startResponse('200 OK', [['Content-Type', 'text/plain']]);
             resolve(['by serviceActions']);
           };
         }),

@@ -11,7 +11,7 @@ const MOST_GROWTH = 20 * MIB;
 const SERVER = `
   const { makeServer } = await import(process.argv[1]);
   const app = (environ, startResponse) => {
-    startResponse('200 OK', []);
+    startResponse('200 OK', [['Content-Type', 'text/plain']]);
     if (environ.PATH_INFO !== '/memory') return ['' + Object.keys(environ).length];
     globalThis.gc();
     globalThis.gc();

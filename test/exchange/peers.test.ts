@@ -35,7 +35,7 @@ export function app(environ, startResponse) {
       startResponse('200 OK', [['Content-Type', 'text/plain']]);
       return (function* () { for (let i = 0; i < 1000; i++) yield 'line ' + i + '\\n'; })();
     case '/pid':
-      startResponse('200 OK', []);
+      startResponse('200 OK', [['Content-Type', 'text/plain']]);
       return String(process.pid);
     default:
       startResponse('200 OK', [['Content-Type', 'text/plain']]);

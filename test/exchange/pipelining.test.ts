@@ -252,7 +252,7 @@ describe('system calls', () => {
     writeFileSync(
       join(folder, 'app.mjs'),
       `export const app = (environ, startResponse) => {
-        startResponse('200 OK', []);
+        startResponse('200 OK', [['Content-Type', 'text/plain']]);
         return environ.PATH_INFO;
       };`,
     );

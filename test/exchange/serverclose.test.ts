@@ -105,7 +105,7 @@ describeBackends('serverClose', (selector) => {
       async (environ, startResponse) => {
         began.open();
         const body = await environ['wsgi.input'].read();
-        startResponse('200 OK', []);
+        startResponse('200 OK', [['Content-Type', 'text/plain']]);
         return [`got ${body.length}`];
       },
       { selector },
@@ -206,7 +206,7 @@ describeBackends('serverClose', (selector) => {
     const began = gate();
     const server = make(
       (_environ, startResponse) => {
-        startResponse('200 OK', []);
+        startResponse('200 OK', [['Content-Type', 'text/plain']]);
         began.open();
         return [Buffer.alloc(BIG, 'x')];
       },
@@ -228,7 +228,10 @@ describeBackends('serverClose', (selector) => {
   it('sends the rest of a generator to a slow reader', async () => {
     const server = make(
       function* (_environ, startResponse) {
-        startResponse('200 OK', [['Content-Length', String(BIG)]]);
+        startResponse('200 OK', [
+          ['Content-Type', 'text/plain'],
+          ['Content-Length', String(BIG)],
+        ]);
         for (let i = 0; i < BIG / 65536; i++) yield Buffer.alloc(65536, 'x');
       },
       { selector },

@@ -21,10 +21,12 @@ const AT_ONCE = 20;
 
 const SERVE_IN_THREAD = `
   const app = (environ, startResponse) => {
-    startResponse('200 OK', []);
+    startResponse('200 OK', [['Content-Type', 'text/plain']]);
     return ['from a thread'];
   };
-  const server = ryegate.makeServer('127.0.0.1', 0, app, { selector: workerData.selector });
+  const server = ryegate.makeServer('127.0.0.1', 0, ryegate.validator(app), {
+    selector: workerData.selector,
+  });
   const serving = server.serveForever(60);
   tell({ handle: server.shutdownHandle, address: server.serverAddress });
   await serving;

@@ -21,11 +21,11 @@ const MAKE_SERVER = `
   const app = (environ, startResponse) => {
     if (environ.PATH_INFO.startsWith('/shutdown')) shutdowns.push(server.shutdown());
     if (environ.PATH_INFO.startsWith('/twice')) shutdowns.push(server.shutdown(), server.shutdown());
-    startResponse('200 OK', []);
+    startResponse('200 OK', [['Content-Type', 'text/plain']]);
     return ['hello ' + environ.PATH_INFO];
   };
   const { selector } = workerData;
-  const server = ryegate.makeServer('127.0.0.1', 0, app, { selector });
+  const server = ryegate.makeServer('127.0.0.1', 0, ryegate.validator(app), { selector });
   const ready = () => tell({ handle: server.shutdownHandle, address: server.serverAddress });
 `;
 
@@ -72,8 +72,13 @@ describeBackends('shutdown of serveForeverSync', (selector) => {
       `
       import { Worker } from 'node:worker_threads';
       const ryegate = await import(process.argv[1]);
-      const app = (environ, startResponse) => { startResponse('200 OK', []); return ['main']; };
-      const server = ryegate.makeServer('127.0.0.1', 0, app, { selector: process.argv[2] });
+      const app = (environ, startResponse) => {
+        startResponse('200 OK', [['Content-Type', 'text/plain']]);
+        return ['main'];
+      };
+      const server = ryegate.makeServer('127.0.0.1', 0, ryegate.validator(app), {
+        selector: process.argv[2],
+      });
       new Worker(\`
         const { workerData } = require('node:worker_threads');
         import(workerData.dist).then(async ({ ShutdownHandle }) => {
@@ -114,7 +119,7 @@ describeBackends('shutdown of serveForeverSync', (selector) => {
       }
       const { selector } = workerData;
       const options = { selector, handlerClass: Handler };
-      const server = ryegate.makeServer('127.0.0.1', 0, app, options);
+      const server = ryegate.makeServer('127.0.0.1', 0, ryegate.validator(app), options);
       tell({ handle: server.shutdownHandle, address: server.serverAddress });
       server.serveForeverSync(60);
       await server.serverClose();
@@ -214,10 +219,12 @@ describeBackends('shutdown of serveForeverSync', (selector) => {
         let code = 'none';
         try { server.serveForeverSync(); } catch (error) { code = error.code; }
         server.serveForever().catch((error) => tell(error.code));
-        startResponse('200 OK', []);
+        startResponse('200 OK', [['Content-Type', 'text/plain']]);
         return [code];
       };
-      const server = ryegate.makeServer('127.0.0.1', 0, app, { selector: workerData.selector });
+      const server = ryegate.makeServer('127.0.0.1', 0, ryegate.validator(app), {
+        selector: workerData.selector,
+      });
       tell({ handle: server.shutdownHandle, address: server.serverAddress });
       server.serveForeverSync(60);
       await server.serverClose();
@@ -311,10 +318,12 @@ describeBackends('shutdown of serveForeverSync', (selector) => {
       const app = (environ, startResponse) => {
         let code = 'none';
         try { server.shutdownHandle.shutdownSync(); } catch (error) { code = error.code; }
-        startResponse('200 OK', []);
+        startResponse('200 OK', [['Content-Type', 'text/plain']]);
         return [code];
       };
-      const server = ryegate.makeServer('127.0.0.1', 0, app, { selector: workerData.selector });
+      const server = ryegate.makeServer('127.0.0.1', 0, ryegate.validator(app), {
+        selector: workerData.selector,
+      });
       tell({ handle: server.shutdownHandle, address: server.serverAddress });
       server.serveForeverSync(60);
       tell(server.shutdownHandle.shutdownSync());
@@ -337,7 +346,9 @@ describeBackends('shutdown of serveForeverSync', (selector) => {
         tell('busy');
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
       };
-      const server = ryegate.makeServer('127.0.0.1', 0, app, { selector: workerData.selector });
+      const server = ryegate.makeServer('127.0.0.1', 0, ryegate.validator(app), {
+        selector: workerData.selector,
+      });
       tell({ handle: server.shutdownHandle, address: server.serverAddress });
       server.serveForeverSync(60);
       `,
@@ -366,10 +377,12 @@ describeBackends('shutdown of serveForeverSync', (selector) => {
       const app = (environ, startResponse) => {
         tell('busy');
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
-        startResponse('200 OK', []);
+        startResponse('200 OK', [['Content-Type', 'text/plain']]);
         return ['done'];
       };
-      const server = ryegate.makeServer('127.0.0.1', 0, app, { selector: workerData.selector });
+      const server = ryegate.makeServer('127.0.0.1', 0, ryegate.validator(app), {
+        selector: workerData.selector,
+      });
       tell({ handle: server.shutdownHandle, address: server.serverAddress });
       server.serveForeverSync(60);
       await server.serverClose();

@@ -17,9 +17,15 @@ const SERVE = `
   await made.serverClose();
 `;
 const TIMEOUTS = `
-  const app = (environ, startResponse) => { startResponse('200 OK', []); return ['hello']; };
+  const app = (environ, startResponse) => {
+    startResponse('200 OK', [['Content-Type', 'text/plain']]);
+    return ['hello'];
+  };
   const { selector, settings } = workerData;
-  const made = ryegate.makeServer('127.0.0.1', 0, app, { selector, ...settings });
+  const made = ryegate.makeServer('127.0.0.1', 0, ryegate.validator(app), {
+    selector,
+    ...settings,
+  });
 `;
 /** An application that is asynchronous; what goes to wsgi.errors is told. */
 const ASYNC_RESULT = `
@@ -27,12 +33,15 @@ const ASYNC_RESULT = `
     getStderr() { return { write: tell, writelines() {}, flush() {} }; }
   }
   const app = (environ, startResponse) => {
-    startResponse('200 OK', []);
+    startResponse('200 OK', [['Content-Type', 'text/plain']]);
     if (environ.PATH_INFO === '/sync') return ['hello'];
     return (async function* () { yield 'never'; })();
   };
   const { selector } = workerData;
-  const made = ryegate.makeServer('127.0.0.1', 0, app, { selector, handlerClass: Handler });
+  const made = ryegate.makeServer('127.0.0.1', 0, ryegate.validator(app), {
+    selector,
+    handlerClass: Handler,
+  });
 `;
 const ASYNC_METHOD = `
   class Server extends ryegate.HTTPServer {

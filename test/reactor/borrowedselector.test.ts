@@ -1,7 +1,13 @@
 import { writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { type Application, BaseRequestHandler, makeServer, TCPServer } from '../../src/index.ts';
+import {
+  type Application,
+  BaseRequestHandler,
+  makeServer,
+  TCPServer,
+  validator,
+} from '../../src/index.ts';
 import {
   EpollSelector,
   EVENT_READ,
@@ -13,10 +19,10 @@ import { codeOf } from '../support/backends.ts';
 import { descriptorKeeper, drain, openDescriptors } from '../support/descriptors.ts';
 import { clientKeeper, eventually, get, rejectionCode, serverKeeper } from '../support/servers.ts';
 
-const hello: Application = (_environ, startResponse) => {
-  startResponse('200 OK', []);
+const hello: Application = validator((_environ, startResponse) => {
+  startResponse('200 OK', [['Content-Type', 'text/plain']]);
   return ['hello'];
-};
+});
 
 /** By the contract alone, so that the reactor calls `select()`. */
 function failing(inner: EpollSelector | PollSelector): Selector & { fail: () => void } {

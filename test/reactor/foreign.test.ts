@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Application, makeServer } from '../../src/index.ts';
+import { type Application, makeServer, validator } from '../../src/index.ts';
 import {
   EpollSelector,
   type FileObject,
@@ -77,10 +77,10 @@ const kinds: Record<string, () => RecordingSelector> = {
 
 const start = programStarter();
 const MIB = 1024 * 1024;
-const application: Application = (environ, startResponse) => {
-  startResponse('200 OK', []);
+const application: Application = validator((environ, startResponse) => {
+  startResponse('200 OK', [['Content-Type', 'text/plain']]);
   return environ.PATH_INFO === '/large' ? Buffer.alloc(4 * MIB, 'a') : ['hello'];
-};
+});
 
 /** The descriptors that are registered and never unregistered, or the other way round. */
 function unbalanced(record: readonly Entry[]): number[] {
@@ -171,7 +171,7 @@ describe.each(Object.keys(kinds))("a user's own selector %s", (kind) => {
         close() { this.inner.close(); }
       }
       const server = makeServer('127.0.0.1', 0, (environ, startResponse) => {
-        startResponse('200 OK', []);
+        startResponse('200 OK', [['Content-Type', 'text/plain']]);
         server.shutdown();
         return ['from ' + server.selectorName];
       }, { selector: new Own() });

@@ -14,7 +14,10 @@ const SCRIPT = `
   import { closeSync, openSync, readdirSync } from 'node:fs';
   const { makeServer } = await import(process.argv[1]);
   const selector = process.argv[2];
-  const app = (environ, startResponse) => { startResponse('200 OK', []); return []; };
+  const app = (environ, startResponse) => {
+    startResponse('200 OK', [['Content-Type', 'text/plain']]);
+    return [];
+  };
   const attempt = async () => {
     let server;
     try {

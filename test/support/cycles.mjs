@@ -9,7 +9,7 @@ const [selector, count] = process.argv.slice(2);
 const LARGE = Buffer.alloc(1024 * 1024);
 
 function application(environ, startResponse) {
-  startResponse('200 OK', []);
+  startResponse('200 OK', [['Content-Type', 'text/plain']]);
   return environ.PATH_INFO === '/large' ? LARGE : ['hello'];
 }
 

@@ -4,6 +4,7 @@ import {
   type HeaderList,
   type MakeServerOptions,
   StringErrorStream,
+  validator,
   WSGIRequestHandler,
   WSGIServer,
 } from '../../src/index.ts';
@@ -13,6 +14,8 @@ import { eventually, RawClient, type RawResponse } from './rawclient.ts';
 export interface ExchangeOptions extends MakeServerOptions {
   /** Default 127.0.0.1 and a port that the system chooses. */
   address?: ServerAddress;
+  /** Whether the application is wrapped by `validator`; false for one that breaks its rules. */
+  validate?: boolean;
 }
 
 /** A serving server with raw clients for it. */
@@ -73,7 +76,8 @@ export function exchanges(): (app: Application, options?: ExchangeOptions) => Ex
     await Promise.all(open.splice(0).map((exchange) => exchange.close()));
   });
   return (app, options = {}) => {
-    const { address = ['127.0.0.1', 0], serverClass, handlerClass, ...settings } = options;
+    const { address = ['127.0.0.1', 0], validate = true, ...rest } = options;
+    const { serverClass, handlerClass, ...settings } = rest;
     const errors = new StringErrorStream();
     class Handler extends WSGIRequestHandler {
       override getStderr(): StringErrorStream {
@@ -81,7 +85,7 @@ export function exchanges(): (app: Application, options?: ExchangeOptions) => Ex
       }
     }
     const server = new (serverClass ?? WSGIServer)(address, handlerClass ?? Handler, settings);
-    server.setApp(app);
+    server.setApp(validate ? validator(app) : app);
     const exchange = new Exchange(server, errors);
     open.push(exchange);
     server.serveForever().catch((error) => errors.write(`serveForever: ${error}\n`));

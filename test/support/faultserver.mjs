@@ -62,7 +62,7 @@ const pages = {
 };
 
 const application = (environ, startResponse) => {
-  startResponse('200 OK', []);
+  startResponse('200 OK', [['Content-Type', 'text/plain']]);
   return pages[environ.PATH_INFO](environ);
 };
 

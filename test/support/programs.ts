@@ -7,6 +7,11 @@ import { afterEach } from 'vitest';
 export const root: string = resolve(import.meta.dirname, '../..');
 /** The command line as it is installed. */
 export const main: string = resolve(root, 'dist/cli/main.js');
+/** Options of `node` with which every application that the program serves is validated. */
+export const validating: readonly string[] = [
+  '--import',
+  new URL('validating.mjs', import.meta.url).href,
+];
 
 /** What the tests' own environment says to the addon's loader is not for their children. */
 export function cleanEnvironment(): NodeJS.ProcessEnv {

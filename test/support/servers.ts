@@ -15,6 +15,7 @@ import {
   type PostedShutdownHandle,
   type ServerAddress,
   ShutdownHandle,
+  validator,
   type WSGIServer,
 } from '../../src/index.ts';
 
@@ -26,15 +27,15 @@ export function requireDist(): void {
   throw new Error('dist/index.js is missing: compile it first with `npx tsc -p .`');
 }
 
-export const hello: Application = (environ, startResponse) => {
+export const hello: Application = validator((environ, startResponse) => {
   startResponse('200 OK', [['Content-Type', 'text/plain']]);
   return [`hello ${environ.PATH_INFO}`];
-};
+});
 
 /** Servers that are shut down and closed after each test. */
 export interface ServerKeeper {
   keep<T extends BaseServer>(server: T): T;
-  /** A WSGI server on a port of the system's choice. */
+  /** A WSGI server on a port of the system's choice, for an application that is validated. */
   make(application: Application, options?: MakeServerOptions): WSGIServer;
   /** Serves; a failure of the serving fails the test. */
   serve(server: BaseServer, pollInterval?: number): Promise<void>;
@@ -53,7 +54,8 @@ export function serverKeeper(): ServerKeeper {
   };
   return {
     keep,
-    make: (application, options = {}) => keep(makeServer('127.0.0.1', 0, application, options)),
+    make: (application, options = {}) =>
+      keep(makeServer('127.0.0.1', 0, validator(application), options)),
     serve: (server, pollInterval) => {
       const serving = server.serveForever(pollInterval);
       // Looked at after the test, or by the test itself.

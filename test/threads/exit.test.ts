@@ -16,7 +16,7 @@ function run(selector: string, body: string, nodeOptions: string[] = []): Progra
     import { makeServer } from '${dist}';
     const selector = '${selector}';
     const hello = (environ, startResponse) => {
-      startResponse('200 OK', []);
+      startResponse('200 OK', [['Content-Type', 'text/plain']]);
       return ['hello'];
     };
     const get = async (port, path = '/') => {
@@ -54,7 +54,7 @@ describeBackends('the end of a process', (selector) => {
     const program = run(
       selector,
       `const server = makeServer('127.0.0.1', 0, (environ, startResponse) => {
-        startResponse('200 OK', []);
+        startResponse('200 OK', [['Content-Type', 'text/plain']]);
         if (environ.PATH_INFO === '/exit') process.exit(4);
         return new Promise(() => {});
       }, { selector });
@@ -183,7 +183,7 @@ describeBackends('the end of a process', (selector) => {
       `process.on('uncaughtException', (error) => console.log(error.message));
       const server = makeServer('127.0.0.1', 0, (environ, startResponse) => {
         process.nextTick(() => { throw new Error('in a tick'); });
-        startResponse('200 OK', []);
+        startResponse('200 OK', [['Content-Type', 'text/plain']]);
         return ['answered'];
       }, { selector });
       server.serveForever();

@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from 'vitest';
-import { type Application, makeServer, WSGIServer } from '../../src/index.ts';
+import { type Application, makeServer, validator, WSGIServer } from '../../src/index.ts';
 
 let server: WSGIServer | undefined;
 
@@ -22,7 +22,7 @@ it('gives every application what a subclass of the server puts into the base env
     const { SERVER_NAME, REQUEST_METHOD } = environ;
     return JSON.stringify([SERVER_NAME, REQUEST_METHOD, environ['site.settings']]);
   };
-  server = makeServer('127.0.0.1', 0, app, { serverClass: ConfiguredServer });
+  server = makeServer('127.0.0.1', 0, validator(app), { serverClass: ConfiguredServer });
   const serving = server.serveForever();
   const url = `http://127.0.0.1:${server.serverPort}/`;
   for (let request = 0; request < 2; request += 1) {

@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { checkHeaders, checkStatus } from '../../src/http/headers.ts';
 import { InputStream } from '../../src/io/inputstream.ts';
 import { demoApp } from '../../src/wsgi/demoapp.ts';
-import type { Environ, HeaderList } from '../../src/wsgi/types.ts';
+import type { Closable, Environ, HeaderList } from '../../src/wsgi/types.ts';
 import { setupTestingDefaults } from '../../src/wsgi/util.ts';
+import { validator } from '../../src/wsgi/validate.ts';
 
 function run(environ: object): { status: string; headers: HeaderList; text: string } {
   let head: { status: string; headers: HeaderList } | undefined;
@@ -33,6 +34,16 @@ describe('demoApp', () => {
     expect(() => checkStatus(status)).not.toThrow();
     expect(() => checkHeaders(headers)).not.toThrow();
     expect(text).toBe('Hello world!\n\n');
+  });
+
+  it('passes the validator', () => {
+    const environ: Partial<Environ> = {};
+    setupTestingDefaults(environ);
+    const result = validator(demoApp)(environ, () => () => {});
+    expect(Buffer.concat([...(result as Iterable<Uint8Array>)]).toString()).toMatch(
+      /^Hello world!/,
+    );
+    (result as Closable).close?.();
   });
 
   it('lists the environ in order', () => {

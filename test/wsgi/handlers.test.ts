@@ -4,8 +4,10 @@ import {
   BaseHandler,
   type Environ,
   SimpleHandler,
+  type StartResponse,
   StringErrorStream,
   util,
+  validator,
 } from '../../src/index.ts';
 import { emptyInput, InputStream } from '../../src/io/inputstream.ts';
 import { PLAIN } from '../support/exchange.ts';
@@ -36,7 +38,7 @@ async function run(
   const environ = environFor({ ...changes, 'wsgi.errors': errors });
   const stdout = { write: (bytes: Uint8Array) => written.push(Buffer.from(bytes)) };
   const handler = new handlerClass(environ['wsgi.input'], stdout, errors, environ);
-  handler.run(application);
+  handler.run(validator(application));
   await eventually(() => handler.closed, 'the handler has closed');
   const output = Buffer.concat(written);
   const parsed = parseResponse(output, environ.REQUEST_METHOD, true);
@@ -47,7 +49,7 @@ async function run(
 describe('SimpleHandler over buffers', () => {
   it('answers with what the application returns, and closes', async () => {
     const { response, errors, handler } = await run((environ, startResponse) => {
-      startResponse('200 OK', [['X-Path', environ.PATH_INFO]]);
+      startResponse('200 OK', [...PLAIN, ['X-Path', environ.PATH_INFO]]);
       return ['hello ', 'world'];
     });
     expect(response.status).toBe(200);
@@ -124,7 +126,7 @@ describe('SimpleHandler over buffers', () => {
 
   it('logs a result that does not fit its Content-Length', async () => {
     const { response, errors } = await run((_environ, startResponse) => {
-      startResponse('200 OK', [['Content-Length', '3']]);
+      startResponse('200 OK', [...PLAIN, ['Content-Length', '3']]);
       return 'hello';
     });
     expect(response.body.toString()).toBe('hel');
@@ -296,7 +298,7 @@ describe('the environ of a handler', () => {
 
 describe('what SimpleHandler logs over a file', () => {
   const short: Application = (_environ, startResponse) => {
-    startResponse('200 OK', [['Content-Length', '5']]);
+    startResponse('200 OK', [...PLAIN, ['Content-Length', '5']]);
     return ['abc'];
   };
 
@@ -320,8 +322,8 @@ describe('what SimpleHandler logs over a file', () => {
     ],
     [
       'an async generator',
-      async function* (_environ: Environ, startResponse: (status: string, headers: []) => void) {
-        startResponse('200 OK', []);
+      async function* (_environ: Environ, startResponse: StartResponse) {
+        startResponse('200 OK', [['Content-Type', 'text/plain']]);
         yield 'begun';
         throw new Error('oh no');
       } as unknown as Application,

@@ -75,7 +75,7 @@ describe('makeServer()', () => {
 
 describe('WSGIServer', () => {
   it('keeps its application', () => {
-    const { server } = serve(hello);
+    const { server } = serve(hello, { validate: false });
     expect(server.getApp()).toBe(hello);
     server.setApp(demoApp);
     expect(server.getApp()).toBe(demoApp);
