@@ -5,10 +5,15 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#ifdef __linux__
+#include <linux/sockios.h>
+#endif
 
 #include <cerrno>
 #include <cstddef>
@@ -190,6 +195,22 @@ int GetSocketError(int fd) {
   int error = 0;
   socklen_t size = sizeof error;
   return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? Failed() : -error;
+}
+
+int GetUnacknowledged(int fd) {
+  int bytes = 0;
+#if defined(SIOCOUTQ)
+  return ioctl(fd, SIOCOUTQ, &bytes) < 0 ? Failed() : bytes;
+#elif defined(FIONWRITE)
+  return ioctl(fd, FIONWRITE, &bytes) < 0 ? Failed() : bytes;
+#elif defined(SO_NWRITE)
+  socklen_t size = sizeof bytes;
+  return getsockopt(fd, SOL_SOCKET, SO_NWRITE, &bytes, &size) < 0 ? Failed() : bytes;
+#else
+  static_cast<void>(fd);
+  static_cast<void>(bytes);
+  return -ENOTSUP;
+#endif
 }
 
 int ResetOnClose(int fd) {

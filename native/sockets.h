@@ -29,6 +29,9 @@ int ProbePath(const std::string& path);
 int AdoptListener(int fd);
 int GetAddress(int fd, bool peer, Address* address);
 int GetSocketError(int fd);
+// Bytes that the kernel holds for the peer, sent or not, until it has acknowledged them (for a unix
+// socket: read them); -ENOTSUP where the system does not tell.
+int GetUnacknowledged(int fd);
 // Closing resets the connection: the peer cannot take what it got for complete.
 int ResetOnClose(int fd);
 int MakePipe(int ends[2]);

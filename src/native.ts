@@ -47,6 +47,11 @@ export interface Native {
   resetOnClose(fd: number): number;
   /** `SO_ERROR`: 0 or a negative errno. */
   socketError(fd: number): number;
+  /**
+   * Bytes that the kernel holds for the peer until it has acknowledged them (for a unix socket: read
+   * them), or a negative errno.
+   */
+  unacknowledged(fd: number): number;
   /** Whether `fd` is open in this process (`fcntl(F_GETFD)`). */
   isOpen(fd: number): boolean;
   /** A close-on-exec, non-blocking pipe: `[reader, writer]`, or a negative errno. */

@@ -4,8 +4,9 @@ import { native } from '../native.ts';
 import { EVENT_READ, EVENT_WRITE } from '../selectors/selector.ts';
 import type { ServerAddress } from './address.ts';
 import { Discard } from './discard.ts';
+import { OutputPace } from './outputpace.ts';
 import { OutputQueue } from './outputqueue.ts';
-import { Pace, type PaceRules } from './pace.ts';
+import type { PaceRules } from './pace.ts';
 import type { Channel, Deferred, Protocol, Timed } from './protocol.ts';
 import type { Reactor } from './reactor.ts';
 
@@ -66,7 +67,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
   /** The protocol's deadline. */
   #due = Infinity;
   /** How the peer takes its output, while the kernel holds it back. */
-  #pace: Pace | null = null;
+  #pace: OutputPace | null = null;
   /** @internal The earlier of the protocol's deadline and the output's. */
   deadline: number = Infinity;
 
@@ -231,7 +232,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
   expire(): void {
     if (this.closed) return;
     const { now } = this;
-    if (this.#pace !== null && this.#pace.deadline <= now) {
+    if (this.#pace !== null && this.#pace.deadline <= now && this.#pace.isTooSlow(now)) {
       this.reset(tooSlow());
       return;
     }
@@ -286,7 +287,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
     if (this.#queue === null || this.#pace !== null) return;
     const rules = this.#settings.write ?? (this.#state === 'open' ? null : LAST_PACE);
     if (rules === null) return;
-    this.#pace = new Pace(rules, this.now);
+    this.#pace = new OutputPace(rules, this.fd, this.now);
     this.#schedule();
   }
 
@@ -299,8 +300,8 @@ export class StreamSocket implements Channel, Deferred, Timed {
     if (this.#awaitsDrain && this.#drained) this.#reactor.defer(this, this);
   }
 
-  #progress(pace: Pace, count: number): void {
-    pace.progress(this.now, count);
+  #progress(pace: OutputPace, count: number): void {
+    pace.took(this.now, count);
     if (this.#queue === null) this.#pace = null;
     this.#schedule();
   }

@@ -1,0 +1,37 @@
+import { native } from '../native.ts';
+import { Pace, type PaceRules } from './pace.ts';
+
+/** Tells when a peer takes its output too slowly, from the moment that the kernel holds it back. */
+export class OutputPace {
+  readonly #fd: number;
+  readonly #pace: Pace;
+  /** Bytes that the kernel should hold unless the peer has acknowledged some. */
+  #held: number;
+
+  constructor(rules: PaceRules, fd: number, now: number) {
+    this.#fd = fd;
+    this.#pace = new Pace(rules, now);
+    this.#held = native.unacknowledged(fd);
+  }
+
+  get deadline(): number {
+    return this.#pace.deadline;
+  }
+
+  /** The kernel has taken `count` bytes. */
+  took(now: number, count: number): void {
+    this.#held += count;
+    this.#pace.progress(now, count);
+  }
+
+  /**
+   * Whether it is too slow now. The kernel takes more only when a good part of its buffer is free,
+   * which can be megabytes: so what the peer has acknowledged counts as well.
+   */
+  isTooSlow(now: number): boolean {
+    const held = native.unacknowledged(this.#fd);
+    if (held >= 0 && held < this.#held) this.#pace.progress(now, this.#held - held);
+    this.#held = held;
+    return this.#pace.deadline <= now;
+  }
+}

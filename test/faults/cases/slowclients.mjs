@@ -1,0 +1,177 @@
+// Clients that send or take so slowly that they would hold a server up for ever.
+import { truncateSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { watchScheduling } from '../support/measure.mjs';
+import { ask, GoodClient, get, target, Wire } from '../support/wire.mjs';
+
+const CLIENTS = 2000;
+/** Milliseconds, for the 99th percentile of a client that behaves well. */
+const P99 = 50;
+const HEAD = 10;
+const GRACE = 5;
+const RATE = 500;
+const WRITE = 3;
+/** Downloads, whole ones and slow ones, before memory is looked at. */
+const WARM = 3;
+
+/** What a crowd reported, and whether all of it was refused with 408, or closed, by `latest`. */
+function refusals({ connected, ended, latest, earliest, statuses }, size, deadline) {
+  const shown = Object.entries(statuses).map(([status, count]) => `${count} x ${status}`);
+  return [
+    `${ended} of ${connected} ended (${shown.join(', ')}) after ${earliest.toFixed(2)} to ` +
+      `${latest.toFixed(2)} s`,
+    connected === size &&
+      ended === size &&
+      statuses[408] === size &&
+      earliest >= deadline - 0.1 &&
+      latest <= deadline + 1,
+  ];
+}
+
+/** A crowd against a good client; resolves with the figures of both. */
+async function siege(arena, server, deadline, requests) {
+  const size = arena.crowdSize(CLIENTS);
+  const crowd = arena.crowd({ address: server.address, count: size, ...requests });
+  const scheduling = watchScheduling(server.pid);
+  const good = new GoodClient(server.address);
+  try {
+    await crowd.next(20_000);
+    const report = await crowd.next((deadline + 5) * 1000);
+    return [refusals(report, size, deadline), good.figure(P99), scheduling()];
+  } finally {
+    good.stop();
+    await server.quiet();
+  }
+}
+
+/** Takes 1 KiB a second, and tells when the server ended the connection. */
+function readSlowly(address, request) {
+  const state = { taken: 0, ended: 0, socket: null };
+  state.socket = connect({
+    ...target(address),
+    onread: {
+      buffer: Buffer.alloc(1024),
+      callback: (count) => {
+        state.taken += count;
+        setTimeout(() => state.socket.resume(), 1000);
+        return false;
+      },
+    },
+  });
+  state.socket.write(request);
+  return state;
+}
+
+/**
+ * Reads slowly until the server closes the connection, at most so many seconds; resolves with the
+ * server's memory at most, the bytes that were read, and the seconds until it closed.
+ */
+async function readFor(server, path, seconds) {
+  const began = performance.now();
+  const slow = readSlowly(server.address, get(path));
+  let most = 0;
+  let ended = Infinity;
+  for (let i = 0; i < 10 * seconds && ended === Infinity; i++) {
+    await sleep(100);
+    most = Math.max(most, await server.memory());
+    if ((await server.counts()).sockets === 0) ended = (performance.now() - began) / 1000;
+  }
+  slow.socket.destroy();
+  await server.quiet();
+  return { most, taken: slow.taken, ended };
+}
+
+export const slowloris = {
+  number: 1,
+  title: 'slowloris, 1 header byte a second',
+  pass: `${CLIENTS} connections: 408 and closed by ${HEAD} + 1 s; good client p99 < ${P99} ms`,
+  async run(arena) {
+    const server = await arena.server({ timeouts: { head: HEAD } });
+    const first = 'GET / HTTP/1.1\r\nHost: slow\r\nX-Slow: ';
+    return siege(arena, server, HEAD, { first, drip: 'x', every: 1000 });
+  },
+};
+
+export const slowPost = {
+  number: 2,
+  title: 'slow POST, 100 bytes a second',
+  pass: `${CLIENTS} connections: 408 by ${GRACE} + 1 s at ${RATE} B/s; good client p99 < ${P99} ms`,
+  async run(arena) {
+    const server = await arena.server({
+      limits: { bodyRate: RATE },
+      timeouts: { bodyGrace: GRACE },
+    });
+    const first = 'POST /count HTTP/1.1\r\nHost: slow\r\nContent-Length: 1000000\r\n\r\n';
+    const drip = 'x'.repeat(100);
+    return siege(arena, server, GRACE, { first, drip, every: 1000 });
+  },
+};
+
+export const slowReader = {
+  number: 3,
+  title: 'slow reader of 100 MB, 1 KiB a second',
+  pass: `rss growth < 1 MiB once warm; closed within twice the write timeout (${WRITE} s here) + 1 s`,
+  async run(arena) {
+    const server = await arena.server({ timeouts: { write: WRITE } });
+    const file = join(arena.folder, 'large');
+    writeFileSync(file, '');
+    truncateSync(file, 100e6);
+    const path = `/file?${file}`;
+    const whole = [];
+    for (let i = 0; i < WARM; i++) {
+      whole.push(await ask(server.address, path));
+      await readFor(server, path, 1);
+    }
+    const before = await server.memory();
+    const { most, taken, ended } = await readFor(server, path, WRITE + 3);
+    const { opened, closed } = await server.counts();
+    return [
+      [`whole downloads ${whole}`, whole.every((status) => status === 200)],
+      [`rss +${most - before} KiB`, most - before < 1024],
+      [`${taken} bytes taken`, taken > 0 && taken < 100_000],
+      [`closed after ${ended.toFixed(2)} s`, ended > WRITE - 0.1 && ended < 2 * WRITE + 1],
+      [`files opened ${opened}, closed ${closed}`, opened === closed && opened === 2 * WARM + 1],
+    ];
+  },
+};
+
+export const neverRead = {
+  number: 4,
+  title: 'pipelined GETs whose answers are never read',
+  pass: '100,000 requests x 10 KiB: rss growth < 16 MiB, client held back',
+  async run(arena) {
+    const server = await arena.server();
+    for (let i = 0; i < 200; i++) await ask(server.address, '/large');
+    const before = await server.memory();
+    const requests = 100_000;
+    const wire = await Wire.open(server.address);
+    wire.socket.pause();
+    const request = get('/large', `X-Padding: ${'p'.repeat(100)}`);
+    const block = request.repeat(1000);
+    for (let i = 0; i < requests / 1000; i++) wire.send(block);
+    let most = 0;
+    for (let i = 0; i < 10; i++) {
+      await sleep(300);
+      most = Math.max(most, (await server.memory()) - before);
+    }
+    const served = (await server.counts()).requests - 200;
+    await sleep(500);
+    const later = (await server.counts()).requests - 200;
+    const [unsent, all] = [wire.socket.writableLength, request.length * requests];
+    const cpu = await server.cpuShare(1000);
+    const good = await ask(server.address);
+    wire.reset();
+    return [
+      [`rss +${(most / 1024).toFixed(1)} MiB`, most < 16 * 1024],
+      [`${served} requests run`, served > 0 && served < requests / 10 && later === served],
+      [
+        `${(unsent / 2 ** 20).toFixed(1)} of ${(all / 2 ** 20).toFixed(1)} MiB held back`,
+        unsent > 0,
+      ],
+      [`CPU ${cpu.toFixed(1)} % meanwhile`, cpu < 5],
+      [`another client got ${good}`, good === 200],
+    ];
+  },
+};
