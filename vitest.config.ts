@@ -11,11 +11,19 @@ export default defineConfig({
     projects: [
       { extends: true, test: { name: 'main', include: ['test/**/*.test.ts'] } },
       {
+        extends: true,
+        test: {
+          name: 'unix',
+          include: ['test/exchange/**/*.test.ts'],
+          env: { RYEGATE_TEST_ADDRESS: 'unix' },
+        },
+      },
+      {
         // kqueue's code on Linux, over the shim in test/native.
         extends: true,
         test: {
           name: 'kqueue',
-          include: ['test/selectors/**/*.test.ts', 'test/exchange/**/*.test.ts'],
+          include: ['selectors', 'exchange', 'http1'].map((name) => `test/${name}/**/*.test.ts`),
           env: { RYEGATE_NATIVE: kqueueAddon, RYEGATE_TEST_BACKENDS: 'kqueue' },
         },
       },

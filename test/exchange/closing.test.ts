@@ -2,7 +2,7 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import type { Application, ApplicationResult, Chunk, HeaderList } from '../../src/index.ts';
 import { describeBackends } from '../support/backends.ts';
-import { type Exchange, exchanges, get, get10, PLAIN, request } from '../support/exchange.ts';
+import { type Exchange, exchanges, get, get10, PLAIN, request, TCP } from '../support/exchange.ts';
 import { eventually, type RawClient } from '../support/rawclient.ts';
 
 /** A result that counts how it is ended. */
@@ -284,7 +284,7 @@ describeBackends('a result that the client does not wait for', (selector) => {
       startResponse('200 OK', PLAIN);
       return make(gate, probe);
     };
-    const exchange = serve(app, { selector });
+    const exchange = serve(app, { selector, address: TCP });
     const client = await exchange.client();
     await client.send(get());
     await eventually(() => begun, 'the handler is at work');

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import type { Application, Environ, StartResponse } from '../../src/index.ts';
 import { describeBackends } from '../support/backends.ts';
-import { exchanges, get, get10, PLAIN, request } from '../support/exchange.ts';
+import { exchanges, get, get10, PLAIN, request, TCP } from '../support/exchange.ts';
 import { field, text } from '../support/rawclient.ts';
 
 const failure = new Error('the application failed');
@@ -234,7 +234,7 @@ describeBackends('an application that fails after the head, to an HTTP/1.0 clien
       await sleep(20);
       throw failure;
     });
-    const client = await serve(app, { selector }).client();
+    const client = await serve(app, { selector, address: TCP }).client();
     await client.send(get10());
     expect(await client.ended()).toBe('reset');
     expect(client.pending.toString()).toMatch(/\r\n\r\npart$/);

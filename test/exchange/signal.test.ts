@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Application } from '../../src/index.ts';
 import { describeBackends } from '../support/backends.ts';
-import { exchanges, get, PLAIN, post } from '../support/exchange.ts';
+import { exchanges, get, PLAIN, post, TCP } from '../support/exchange.ts';
 import { eventually } from '../support/rawclient.ts';
 
 describeBackends('ryegate.signal', (selector) => {
@@ -73,7 +73,7 @@ describeBackends('ryegate.signal', (selector) => {
       startResponse('200 OK', PLAIN);
       return '';
     };
-    const exchange = serve(app, { selector });
+    const exchange = serve(app, { selector, address: TCP });
     const client = await exchange.client();
     await exchange.sendApart(client, [post('body').slice(0, -1)]);
     client.reset();

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach } from 'vitest';
 import {
   type Application,
@@ -12,10 +15,32 @@ import type { ServerAddress } from '../../src/socketserver/index.ts';
 import { eventually, RawClient, type RawResponse } from './rawclient.ts';
 
 export interface ExchangeOptions extends MakeServerOptions {
-  /** Default 127.0.0.1 and a port that the system chooses. */
+  /** Default 127.0.0.1 and a port that the system chooses, or a unix socket; see `OVER_UNIX`. */
   address?: ServerAddress;
   /** Whether the application is wrapped by `validator`; false for one that breaks its rules. */
   validate?: boolean;
+}
+
+/** Whether this run is over unix sockets: `RYEGATE_TEST_ADDRESS=unix`. */
+export const OVER_UNIX: boolean = process.env.RYEGATE_TEST_ADDRESS === 'unix';
+
+/** For tests of resets, which unix sockets do not have. */
+export const TCP: ServerAddress = ['127.0.0.1', 0];
+
+let folder: string | null = null;
+let unixSockets = 0;
+
+function defaultAddress(): ServerAddress {
+  if (!OVER_UNIX) return TCP;
+  folder ??= makeFolder();
+  unixSockets += 1;
+  return join(folder, `${unixSockets}`);
+}
+
+function makeFolder(): string {
+  const made = mkdtempSync(join(tmpdir(), 'ryegate-test-'));
+  process.on('exit', () => rmSync(made, { recursive: true, force: true }));
+  return made;
 }
 
 /** A serving server with raw clients for it. */
@@ -76,7 +101,7 @@ export function exchanges(): (app: Application, options?: ExchangeOptions) => Ex
     await Promise.all(open.splice(0).map((exchange) => exchange.close()));
   });
   return (app, options = {}) => {
-    const { address = ['127.0.0.1', 0], validate = true, ...rest } = options;
+    const { address = defaultAddress(), validate = true, ...rest } = options;
     const { serverClass, handlerClass, ...settings } = rest;
     const errors = new StringErrorStream();
     class Handler extends WSGIRequestHandler {
