@@ -225,7 +225,7 @@ const LAXER: readonly Difference[] = [
     explains: (place) => {
       const method = /^(?:\r\n)*([\w!#$%&'*+.^`|~-]+)(?: |$)/.exec(place.text)?.[1];
       // Node waits for the rest of what could be the preface of HTTP/2.
-      if (method === 'PRI' && place.other.kind === 'waiting') return place.mine.kind === 'run';
+      if (method === 'PRI' && place.other.kind === 'waiting') return true;
       const unknown = method !== undefined && !METHODS.includes(method);
       return unknown && laxer(place, /^HPE_INVALID_(METHOD|CONSTANT|VERSION)$/);
     },
