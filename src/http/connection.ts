@@ -115,13 +115,11 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
    */
   eofReceived(): void {
     this.#eof = true;
-    if (this.#state === 'responding') {
-      this.#tellGone(null);
-      this.#request?.abandon();
-      if (this.#arriving !== null) {
-        this.#breakBody(reasons.bodyCutOff());
-      }
-    }
+    const responding = this.#state === 'responding';
+    if (responding) this.#tellGone(null);
+    // An application whose request body broke off may be at work still.
+    if (responding || this.#state === 'refused') this.#request?.abandon();
+    if (responding && this.#arriving !== null) this.#breakBody(reasons.bodyCutOff());
     this.#endIfDone();
   }
 
@@ -301,6 +299,8 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
     if (request.chunked || request.contentLength > 0) {
       this.#intake = new Intake(request, this, this.#settings);
       request.body = this.#intake.input;
+      // What came before it may have been held back; from here on its reader does that.
+      this.socket.resume();
       if (inputBuffering === 'buffer') {
         this.#state = 'receiving';
         this.#intake.demand();

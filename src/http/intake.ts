@@ -95,8 +95,6 @@ export class Intake implements BodySink, InputSource {
     const trailers = this.#reader instanceof ChunkedReader ? toPairs(this.#reader.trailers) : [];
     if (this.#spool === null) this.input.end(trailers);
     else this.#spool.end(trailers);
-    // Whatever comes now is no part of the body, so that its reader has no say in it.
-    this.#owner.socket.resume();
   }
 
   bodyData(bytes: Buffer, start: number, end: number): void {
@@ -147,14 +145,12 @@ export class Intake implements BodySink, InputSource {
   // What the input asks for.
 
   pause(): void {
-    if (this.done) return;
     this.#owner.socket.pause();
     this.#pace.pause(this.#owner.socket.now);
     this.#owner.reschedule();
   }
 
   resume(): void {
-    if (this.done) return;
     this.#owner.socket.resume();
     if (!this.continueOwed) this.#resumePace();
   }

@@ -32,8 +32,11 @@ export class HTTPRequest extends RequestHead {
 
   /** Whether the client takes trailers with the response; those of HTTP/1.0 cannot. */
   get takesTrailers(): boolean {
-    const te = this.fields.findIndex((field, index) => index % 2 === 0 && field === 'te');
-    return te !== -1 && this.minor === 1 && takesTrailers(this.fields[te + 1] as string);
+    const { fields, minor } = this;
+    // A list may come in several lines.
+    const isTaker = (name: string, at: number): boolean =>
+      at % 2 === 0 && name === 'te' && takesTrailers(fields[at + 1] as string);
+    return minor === 1 && fields.some(isTaker);
   }
 
   /** The trailer fields of a chunked body, never merged into the header; at the end of the body. */

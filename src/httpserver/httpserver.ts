@@ -104,7 +104,9 @@ export class HTTPServer extends TCPServer {
 
   /** Called for what clients cause, at most once a minute for each code. Writes to standard error. */
   logNotice(notice: RyegateError): void {
-    standardError().write(`ryegate: ${notice.code}: ${notice.message}\n`);
+    const { code, message, cause } = notice;
+    const why = cause instanceof Error ? ` (${cause.message})` : '';
+    standardError().write(`ryegate: ${code}: ${message}${why}\n`);
   }
 }
 

@@ -47,7 +47,7 @@ export class ByteQueue {
     this.#chunks = [];
     this.#tail = null;
     this.#head = this.#offset = this.#length = 0;
-    this.#scanFromHead();
+    this.scanAgain();
   }
 
   /** Precondition: `size` bytes are there. Bytes within one chunk are not copied. */
@@ -62,8 +62,22 @@ export class ByteQueue {
         taken = this.#gather(size);
       }
     }
-    this.#scanFromHead();
+    this.scanAgain();
     return taken;
+  }
+
+  /** `bytes` were taken last, and are the first again. */
+  putBack(bytes: Buffer): void {
+    if (bytes.length === 0) return;
+    const rest = this.#chunks.slice(this.#head);
+    if (this.#offset > 0) {
+      rest[0] = this.#headChunk().subarray(this.#offset);
+      this.#tail = null;
+    }
+    this.#chunks = [bytes, ...rest];
+    this.#head = this.#offset = 0;
+    this.#length += bytes.length;
+    this.scanAgain();
   }
 
   /** The rest of the first chunk. Precondition: there is one. */
@@ -93,7 +107,8 @@ export class ByteQueue {
     return this.#scanned >= most ? this.#scanned : -1;
   }
 
-  #scanFromHead(): void {
+  /** Forgets how far has been looked for a newline. */
+  scanAgain(): void {
     this.#scanIndex = this.#head;
     this.#scanOffset = this.#offset;
     this.#scanned = 0;

@@ -106,6 +106,7 @@ export class InputStream implements AsyncIterable<Buffer> {
     this.#trailers = trailers;
     this.#finished = true;
     this.#serve();
+    this.#release();
   }
 
   /**
@@ -122,6 +123,16 @@ export class InputStream implements AsyncIterable<Buffer> {
     for (const reader of this.#readers.splice(0)) {
       reader.reject(error);
     }
+    this.#release();
+  }
+
+  /** Nothing more comes that would have to be held back. */
+  #release(): void {
+    if (!this.#paused) {
+      return;
+    }
+    this.#paused = false;
+    this.#source?.resume();
   }
 
   /**
@@ -154,12 +165,11 @@ export class InputStream implements AsyncIterable<Buffer> {
     if (!isSize(hint)) {
       return Promise.reject(sizeError('readlines(hint)', hint));
     }
-    return this.#request(this.#linesTaker(hint));
+    return this.#request(this.#linesTaker(hint, []));
   }
 
-  /** An attempt that goes on where it stopped. */
-  #linesTaker(hint: number): Attempt<Buffer[]> {
-    const lines: Buffer[] = [];
+  /** An attempt that goes on where it stopped, and gathers in `lines`. */
+  #linesTaker(hint: number, lines: Buffer[]): Attempt<Buffer[]> {
     let total = 0;
     return () => {
       while (hint <= 0 || total < hint) {
@@ -195,7 +205,15 @@ export class InputStream implements AsyncIterable<Buffer> {
   /** As `readlines()`, at once; see `readSync()`. */
   readlinesSync(hint: number = TO_THE_END): Buffer[] {
     checkSize('readlinesSync(hint)', hint);
-    return this.#takeNow(this.#linesTaker(hint));
+    const lines: Buffer[] = [];
+    try {
+      return this.#takeNow(this.#linesTaker(hint, lines));
+    } catch (error) {
+      if (this.#error === null) {
+        this.#queue.putBack(Buffer.concat(lines));
+      }
+      throw error;
+    }
   }
 
   #takeNow<T>(attempt: Attempt<T>): T {
@@ -204,6 +222,10 @@ export class InputStream implements AsyncIterable<Buffer> {
     }
     const value = this.#readers.length === 0 ? this.#attempt(attempt) : undefined;
     if (value === undefined) {
+      // How far a reader has looked that waits is its own.
+      if (this.#readers.length === 0) {
+        this.#queue.scanAgain();
+      }
       throw new RyegateError(
         'ERR_RYEGATE_INPUT_NOT_BUFFERED',
         'the body has not arrived yet, so it cannot be read synchronously: make the server with ' +

@@ -16,6 +16,8 @@ import type { StreamSocket } from './streamsocket.ts';
 
 const EAGAIN = -constants.errno.EAGAIN;
 const EBADF = -constants.errno.EBADF;
+/** So long, in milliseconds, what has come is received before anybody is found to be late. */
+const HEARING = 10;
 /** Flushes may give rise to output; after so many the rest waits for the next turn. */
 const MOST_FLUSHES = 8;
 /**
@@ -403,7 +405,12 @@ export class Reactor {
     clearTimeout(this.#sweepTimer);
     if (when === Infinity || this.#serving === null || this.#blocking) return;
     const delay = toMilliseconds((when - performance.now()) / 1000);
-    this.#sweepTimer = setTimeout(() => this.#sweep(), delay);
+    this.#sweepTimer = setTimeout(() => this.#sweepSoon(), delay);
+  }
+
+  /** Timers come first after a handler that blocked: what clients sent meanwhile is heard before. */
+  #sweepSoon(): void {
+    this.#sweepTimer = setTimeout(() => this.#sweep(), HEARING);
   }
 
   #sweep(): void {

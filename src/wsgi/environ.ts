@@ -121,7 +121,8 @@ function originOf(request: HTTPRequest): string {
   const absolute = /^https?:\/\/([^/?]*)(.*)$/i.exec(request.target);
   if (absolute === null) return '';
   const [, authority = '', rest = ''] = absolute;
-  const host = request.fields.indexOf('host');
+  // Not a value that reads the same.
+  const host = request.fields.findIndex((name, at) => at % 2 === 0 && name === 'host');
   if (host < 0) request.fields.push('host', authority);
   else request.fields[host + 1] = authority;
   return rest.startsWith('/') ? rest : `/${rest}`;

@@ -1,3 +1,4 @@
+import { createWriteStream } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import {
@@ -9,6 +10,7 @@ import {
   WSGIRequestHandler,
   WSGIServer,
 } from '../../src/index.ts';
+import { WritableErrorStream } from '../../src/io/errorstream.ts';
 import { describeBackends } from '../support/backends.ts';
 import { exchanges, get, PLAIN } from '../support/exchange.ts';
 import { bounded, eventually, RawClient, text } from '../support/rawclient.ts';
@@ -243,5 +245,45 @@ describeBackends('a log that throws', (selector) => {
     expect(failures).toContain(failure);
     await server.serverClose();
     await serving;
+  });
+});
+
+describeBackends('a log on a full disk', (selector) => {
+  const serve = exchanges();
+
+  it('is told of by one warning, and the service goes on', async () => {
+    const warnings: (string | undefined)[] = [];
+    const note = (warning: Error & { code?: string }): number => warnings.push(warning.code);
+    process.on('warning', note);
+    const log = createWriteStream('/dev/full');
+    const stream = new WritableErrorStream(log);
+    class Handler extends WSGIRequestHandler {
+      override getStderr(): ErrorStream {
+        return stream;
+      }
+
+      override logMessage(message: string): void {
+        stream.write(`${message}\n`);
+      }
+    }
+    const app: Application = (environ, startResponse) => {
+      if (environ.PATH_INFO === '/fails') throw new Error('on purpose');
+      environ['wsgi.errors'].write('a line of the application\n');
+      startResponse('200 OK', PLAIN);
+      return 'hello';
+    };
+    try {
+      const exchange = serve(app, { selector, handlerClass: Handler, logRequests: true });
+      for (let i = 0; i < 10; i++) {
+        expect(text(await exchange.ask(get()))).toBe('hello');
+        expect((await exchange.ask(get('/fails'))).status).toBe(500);
+      }
+      await eventually(() => warnings.length > 0, 'the warning');
+      await sleep(20);
+      expect(warnings).toEqual(['ERR_RYEGATE_LOG']);
+    } finally {
+      process.off('warning', note);
+      log.destroy();
+    }
   });
 });

@@ -1,10 +1,63 @@
 import { describe, expect, it } from 'vitest';
 import { RyegateError } from '../../src/errors.ts';
-import { DEFAULT_LIMITS, type Limits, resolveLimits } from '../../src/http/limits.ts';
+import {
+  DEFAULT_LIMITS,
+  LIMITS,
+  type Limits,
+  type NumericLimit,
+  resolveLimits,
+} from '../../src/http/limits.ts';
+import { errorOf } from '../support/backends.ts';
 
 function resolveUntyped(limits: unknown): Readonly<Limits> {
   return resolveLimits(limits as Partial<Limits>);
 }
+
+const NAMES = Object.keys(LIMITS) as NumericLimit[];
+
+describe('the table of limits', () => {
+  it.each(NAMES)('%s: a unit, a reason, and a default within its bounds', (name) => {
+    const { unit, reason, default: standard, minimum, maximum } = LIMITS[name];
+    expect(unit).toMatch(/^(bytes|bytes per second|fields|requests|connections)$/);
+    expect(reason).toMatch(/^[A-Z].{20,}\.$/);
+    expect(minimum).toBeGreaterThanOrEqual(0);
+    expect(standard).toBeGreaterThanOrEqual(minimum);
+    expect(standard).toBeLessThanOrEqual(maximum);
+    expect(DEFAULT_LIMITS[name]).toBe(standard);
+    expect(Number.isSafeInteger(standard) || standard === Infinity).toBe(true);
+  });
+
+  it('knows all of the limits but the one that is no number', () => {
+    const known = [...NAMES, 'underscoreHeaders'].sort();
+    expect(Object.keys(DEFAULT_LIMITS).sort()).toEqual(known);
+  });
+
+  it('has the defaults that are promised', () => {
+    expect(DEFAULT_LIMITS).toMatchObject({
+      connections: 10_000,
+      connectionsPerAddress: Infinity,
+      requestsPerConnection: Infinity,
+      bufferedBytes: 262_144,
+      pipelinedBytes: 65_536,
+      bodyMemoryBytes: 524_288,
+      bodyRate: 500,
+      responseRate: 500,
+    });
+  });
+
+  it.each(NAMES)('%s: the bounds are taken, what is beyond them is not', (name) => {
+    const { minimum, maximum } = LIMITS[name];
+    expect(resolveLimits({ [name]: minimum })[name]).toBe(minimum);
+    expect(resolveLimits({ [name]: maximum })[name]).toBe(maximum);
+    const beyond = [minimum - 1, maximum === Infinity ? -Infinity : maximum + 1, minimum + 0.5];
+    for (const value of beyond) {
+      const error = errorOf(() => resolveUntyped({ [name]: value }));
+      expect(error).toMatchObject({ code: 'ERR_RYEGATE_LIMIT' });
+      expect((error as Error).message).toContain(`from ${minimum}`);
+      expect((error as Error).message).toContain(String(maximum));
+    }
+  });
+});
 
 describe('resolveLimits', () => {
   it('completes with the defaults', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { emptyInput, InputStream } from '../../src/io/inputstream.ts';
+import { codeOf } from '../support/backends.ts';
 
 class RecordingSource {
   readonly calls: string[] = [];
@@ -319,15 +320,220 @@ describe('backpressure', () => {
     stream.push(Buffer.from('before '));
     expect(await text(stream.read())).toBe('before resumed asked');
   });
+});
 
-  it('resumes a source that was paused when the last byte came', async () => {
+describe('the end of a source that is paused', () => {
+  it.each([
+    ['end()', (stream: InputStream) => stream.end()],
+    ['fail()', (stream: InputStream) => stream.fail(new Error('broken'))],
+  ])('is its resumption, as nothing more comes that had to be held back (%s)', (_title, finish) => {
     const source = new RecordingSource();
     const stream = new InputStream(source, 4);
     stream.push(Buffer.alloc(8));
-    stream.end();
-    expect(source.calls).toEqual(['pause']);
-    await stream.read();
+    finish(stream);
     expect(source.calls).toEqual(['pause', 'resume']);
+  });
+
+  it.each([
+    ['end()', (stream: InputStream) => stream.end()],
+    ['fail()', (stream: InputStream) => stream.fail(new Error('broken'))],
+  ])('is the last that the source hears of it (%s)', async (_title, finish) => {
+    const source = new RecordingSource();
+    const stream = new InputStream(source, 4);
+    stream.push(Buffer.alloc(8));
+    finish(stream);
+    const heard = source.calls.length;
+    stream.push(Buffer.alloc(8));
+    await stream.read(1).catch(() => {});
+    await stream.read().catch(() => {});
+    await stream.read().catch(() => {});
+    expect(source.calls).toHaveLength(heard);
+  });
+});
+
+describe('reading at once', () => {
+  const NOT_BUFFERED = 'ERR_RYEGATE_INPUT_NOT_BUFFERED';
+
+  it('gives what the promises give', () => {
+    const stream = ended('one\ntw', 'o\nthree\nfour\nfive');
+    expect(String(stream.readSync(2))).toBe('on');
+    expect(String(stream.readlineSync())).toBe('e\n');
+    expect(String(stream.readlineSync(2))).toBe('tw');
+    expect(stream.readlinesSync(3).map(String)).toEqual(['o\n', 'three\n']);
+    expect(stream.readlinesSync().map(String)).toEqual(['four\n', 'five']);
+    expect(stream.ended).toBe(true);
+    expect(String(stream.readSync())).toBe('');
+    expect(String(stream.readlineSync())).toBe('');
+    expect(stream.readlinesSync()).toEqual([]);
+  });
+
+  it.each(['all', -2, 1.5, null, Number.NaN])('refuses the size %s', (size) => {
+    const stream = ended('abc\n');
+    for (const name of ['readSync', 'readlineSync', 'readlinesSync'] as const) {
+      expect(codeOf(() => stream[name](size as number))).toBe('ERR_RYEGATE_READ_SIZE');
+    }
+    expect(String(stream.readSync())).toBe('abc\n');
+  });
+
+  it('works as far as the bytes are there, and throws where it would wait', () => {
+    const stream = filled('one\ntwo');
+    expect(String(stream.readSync(1))).toBe('o');
+    expect(codeOf(() => stream.readSync(7))).toBe(NOT_BUFFERED);
+    expect(codeOf(() => stream.readSync())).toBe(NOT_BUFFERED);
+    expect(String(stream.readlineSync())).toBe('ne\n');
+    expect(codeOf(() => stream.readlineSync())).toBe(NOT_BUFFERED);
+    expect(codeOf(() => stream.readlinesSync())).toBe(NOT_BUFFERED);
+    expect(String(stream.readlineSync(2))).toBe('tw');
+    expect(String(stream.readSync(0))).toBe('');
+  });
+
+  it.each([
+    ['readSync', [0, 3, 8, 18], (stream: InputStream) => stream.readSync(100)],
+    ['readlineSync', [19, 25], (stream: InputStream) => stream.readlineSync(100)],
+    ['readlinesSync', [0, 3, 8, 18, 25], (stream: InputStream) => stream.readlinesSync()],
+    ['readlinesSync, hint', [0, 3, 8, 18, 25], (stream: InputStream) => stream.readlinesSync(100)],
+  ])('takes nothing when it throws (%s)', async (_title, places, attempt) => {
+    const pieces = ['first ', 'half\nsecond', '\n\nthe', ' last without end'];
+    for (const taken of places) {
+      const stream = filled(...pieces);
+      await stream.read(taken);
+      const buffered = stream.buffered;
+      expect(codeOf(() => attempt(stream))).toBe(NOT_BUFFERED);
+      expect(codeOf(() => attempt(stream))).toBe(NOT_BUFFERED);
+      expect(stream.buffered).toBe(buffered);
+      stream.push(Buffer.from('!\n'));
+      stream.end();
+      const rest = `${pieces.join('')}!\n`.slice(taken);
+      expect((await texts(stream.readlines())).join('')).toBe(rest);
+    }
+  });
+
+  it('forgets how far it has looked when it throws', async () => {
+    const stream = filled('0123456789');
+    expect(codeOf(() => stream.readlineSync())).toBe(NOT_BUFFERED);
+    expect(String(stream.readlineSync(2))).toBe('01');
+    expect(codeOf(() => stream.readlinesSync())).toBe(NOT_BUFFERED);
+    expect(await text(stream.readline(3))).toBe('234');
+    expect(codeOf(() => stream.readlineSync(6))).toBe(NOT_BUFFERED);
+    stream.push(Buffer.from('\nx'));
+    expect(String(stream.readlineSync())).toBe('56789\n');
+  });
+
+  it('does not overtake a reader that waits', async () => {
+    const stream = filled('ab');
+    const waiting = stream.readline();
+    expect(codeOf(() => stream.readSync(1))).toBe(NOT_BUFFERED);
+    expect(codeOf(() => stream.readlineSync(1))).toBe(NOT_BUFFERED);
+    stream.push(Buffer.from('c\nd'));
+    expect(await text(waiting)).toBe('abc\n');
+    expect(String(stream.readSync(1))).toBe('d');
+  });
+
+  it('does not ask the source for bytes, but resumes it', () => {
+    const source = new RecordingSource();
+    const stream = new InputStream(source, 4);
+    expect(codeOf(() => stream.readSync(1))).toBe(NOT_BUFFERED);
+    expect(source.calls).toEqual([]);
+    stream.push(Buffer.alloc(8));
+    expect(stream.readSync(8)).toHaveLength(8);
+    expect(source.calls).toEqual(['pause', 'resume']);
+  });
+
+  it('throws what the source broke off with', () => {
+    const stream = filled('abc');
+    const error = new Error('connection lost');
+    stream.fail(error);
+    expect(() => stream.readSync(1)).toThrow(error);
+    expect(() => stream.readlineSync()).toThrow(error);
+    expect(() => stream.readlinesSync()).toThrow(error);
+  });
+});
+
+describe('a source that is pulled from', () => {
+  /** Gives one piece a pull, then the end. */
+  class Pulled extends RecordingSource {
+    readonly pieces: string[];
+    readonly stream: InputStream = new InputStream(this, Infinity);
+
+    constructor(...pieces: string[]) {
+      super();
+      this.pieces = pieces;
+    }
+
+    pull(): void {
+      this.calls.push('pull');
+      const piece = this.pieces.shift();
+      if (piece === undefined) this.stream.end([['x-sum', '1']]);
+      else if (piece === 'fail') this.stream.fail(new Error('no file'));
+      else if (piece === 'throw') throw new Error('EIO');
+      else this.stream.push(Buffer.from(piece));
+    }
+  }
+
+  it('is pulled from as often as a read needs it, and no more', async () => {
+    const source = new Pulled('ab', 'c\nd', 'ef', 'gh');
+    const { stream } = source;
+    expect(String(stream.readSync(1))).toBe('a');
+    expect(source.calls).toHaveLength(1);
+    expect(String(stream.readlineSync())).toBe('bc\n');
+    expect(source.calls).toHaveLength(2);
+    expect(await text(stream.read(2))).toBe('de');
+    expect(source.calls).toHaveLength(3);
+    expect(await texts(stream.readlines())).toEqual(['fgh']);
+    expect(source.calls).toHaveLength(5);
+    expect(stream.trailers).toEqual([['x-sum', '1']]);
+    expect(String(stream.readSync())).toBe('');
+    expect(source.calls).toHaveLength(5);
+  });
+
+  it('never has a reader wait', async () => {
+    const { stream } = new Pulled('a', 'b', 'c');
+    const reads = [stream.read(2), stream.read(5), stream.read(1)];
+    expect(stream.waiting).toBe(false);
+    expect((await Promise.all(reads)).map(String)).toEqual(['ab', 'c', '']);
+  });
+
+  it('is iterated over piece by piece', async () => {
+    const pieces: string[] = [];
+    for await (const piece of new Pulled('a', 'b', 'c').stream) pieces.push(String(piece));
+    expect(pieces).toEqual(['a', 'b', 'c']);
+  });
+
+  it.each([
+    ['that fails the stream', 'fail', 'no file'],
+    ['that throws', 'throw', 'EIO'],
+  ])('%s fails the read', async (_title, piece, message) => {
+    expect(() => new Pulled('a', piece).stream.readSync(2)).toThrow(message);
+    expect(() => new Pulled('a', piece).stream.readlinesSync()).toThrow(message);
+    await expect(new Pulled('a', piece).stream.read(2)).rejects.toThrow(message);
+    await expect(new Pulled('a', piece).stream.readline()).rejects.toThrow(message);
+  });
+});
+
+describe('trailers', () => {
+  const TRAILERS = [['x-sum', '1']] as const;
+
+  it('are none before the end, and those of the first end after it', () => {
+    const stream = filled('abc');
+    expect(stream.trailers).toEqual([]);
+    stream.end(TRAILERS);
+    expect(stream.trailers).toEqual(TRAILERS);
+    stream.end([['x-sum', '2']]);
+    expect(stream.trailers).toEqual(TRAILERS);
+  });
+
+  it('are none when the body breaks off', () => {
+    const stream = filled('abc');
+    stream.fail(new Error('broken'));
+    stream.end(TRAILERS);
+    expect(stream.trailers).toEqual([]);
+  });
+
+  it('are there when the read resolves that waited for the end', async () => {
+    const stream = filled('abc');
+    const seen = stream.read().then(() => stream.trailers);
+    stream.end(TRAILERS);
+    expect(await seen).toEqual(TRAILERS);
   });
 });
 

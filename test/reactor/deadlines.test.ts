@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { Deadlines } from '../../src/reactor/deadlines.ts';
 import { describeBackends } from '../support/backends.ts';
@@ -118,6 +119,78 @@ it('lets a member set its deadline anew while it expires', () => {
   expect(one.expired).toEqual([1000, 2000]);
 });
 
+it.each([
+  ['before', 0],
+  ['after', 1],
+])('expires a member whose deadline is set by another that expires %s it', (_title, place) => {
+  const { deadlines, scheduled, member, sweep } = makeSweeper();
+  const members = [member(), member()] as const;
+  const [first, second] = place === 0 ? members : [members[1], members[0]];
+  first.expire = () => {
+    Member.prototype.expire.call(first);
+    deadlines.set(second, first.clock + 400);
+  };
+  deadlines.set(first, 1000);
+  sweep(1000);
+  expect(deadlines.next).toBe(1400);
+  expect(scheduled.at(-1)).toBe(1400);
+  sweep(1400);
+  expect([first.expired, second.expired]).toEqual([[1000], [1400]]);
+  expect(deadlines.next).toBe(Infinity);
+});
+
+it.each([
+  ['before', 0, [1000]],
+  ['after', 1, [1250]],
+])('a deadline that another %s it sets to now passes, once', (_title, place, expired) => {
+  const { deadlines, member, sweep } = makeSweeper();
+  const members = [member(), member()] as const;
+  const [first, second] = place === 0 ? members : [members[1], members[0]];
+  first.expire = () => deadlines.set(second, first.clock);
+  deadlines.set(first, 1000);
+  for (let now = 1000; now < 3000; now += 250) sweep(now);
+  expect(second.expired).toEqual(expired);
+});
+
+it('does not expire a member that another takes out, or puts off, in the same sweep', () => {
+  const { deadlines, member, sweep } = makeSweeper();
+  const [first, gone, later] = [member(), member(), member()];
+  first.expire = () => {
+    deadlines.delete(gone);
+    deadlines.set(later, 5000);
+  };
+  for (const one of [first, gone, later]) deadlines.set(one, 1000);
+  sweep(1000);
+  expect([gone.expired, later.expired]).toEqual([[], []]);
+  expect(deadlines.next).toBe(5000);
+});
+
+it('schedules for a deadline that is set between two sweeps, however soon it is', () => {
+  const { deadlines, scheduled, member, sweep } = makeSweeper();
+  const [first, second] = [member(), member()];
+  deadlines.set(first, 9000);
+  sweep(1000);
+  deadlines.set(second, 1001);
+  expect(scheduled.at(-1)).toBe(1001);
+  sweep(1001);
+  expect(second.expired).toEqual([1001]);
+  expect(deadlines.next).toBe(9000);
+});
+
+it('takes in a member that is added by another that expires', () => {
+  const { deadlines, member, sweep } = makeSweeper();
+  const first = member();
+  let added: Member | undefined;
+  first.expire = () => {
+    added = member();
+    deadlines.set(added, 2000);
+  };
+  deadlines.set(first, 1000);
+  sweep(1000);
+  sweep(2000);
+  expect(added?.expired).toEqual([2000]);
+});
+
 describeBackends('deadlines of connections', (name) => {
   const makeBench = benchMaker();
 
@@ -142,6 +215,22 @@ describeBackends('deadlines of connections', (name) => {
     expect(protocol.log).toEqual(['deadline']);
     expect(other.protocol.log).toEqual([]);
     expect(bench.reactor.deadlines.next).toBe(Infinity);
+  });
+
+  it('do not pass for what came in time while another handler blocked', async () => {
+    const bench = makeBench(name);
+    const blocking = bench.connect();
+    const { socket, protocol, peer } = bench.connect();
+    protocol.onData = () => socket.setDeadline(socket.now + 60_000);
+    socket.setDeadline(socket.now + 100);
+    blocking.protocol.onData = () => {
+      writeSync(peer, 'in time');
+      for (const until = performance.now() + 400; performance.now() < until; );
+    };
+    writeSync(blocking.peer, 'block');
+    const until = performance.now() + 800;
+    await bench.serve(() => performance.now() > until);
+    expect(protocol.log).toEqual(['data']);
   });
 
   it('arms no timer without one, and none is left after serving', async () => {

@@ -260,6 +260,16 @@ describe('header fields', () => {
     expect((await exchange.ask(get('/', 'X_Auth_User: evil'))).status).toBe(400);
   });
 
+  it('are not renamed by a target in absolute form, whatever their values are', async () => {
+    const message =
+      'GET http://x_auth_user/ HTTP/1.1\r\nX-First: host\r\nX-Next: 1\r\nHost: b\r\n\r\n';
+    const environ = await environOf(message);
+    expect(environ.HTTP_X_AUTH_USER).toBeUndefined();
+    expect(environ.HTTP_X_FIRST).toBe('host');
+    expect(environ.HTTP_X_NEXT).toBe('1');
+    expect(environ.HTTP_HOST).toBe('x_auth_user');
+  });
+
   it('of strange but valid names keep apart', async () => {
     const environ = await environOf(
       get('/', '__proto__: x', 'Constructor: y', "X!#$%&'*+.^`|~: z"),
