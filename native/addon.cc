@@ -197,6 +197,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<FormatIPv6>(exports, "formatIPv6");
   Export<OnDescriptor<ShutdownWriting>>(exports, "shutdown");
   Export<OnDescriptor<GetSocketError>>(exports, "socketError");
+  Export<OnDescriptor<GetPeerState>>(exports, "peerState");
   Export<OnDescriptor<GetUnacknowledged>>(exports, "unacknowledged");
   Export<OnDescriptor<ResetOnClose>>(exports, "resetOnClose");
   Export<Close>(exports, "close");

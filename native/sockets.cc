@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -211,6 +212,18 @@ int GetUnacknowledged(int fd) {
   static_cast<void>(bytes);
   return -ENOTSUP;
 #endif
+}
+
+int GetPeerState(int fd) {
+#ifdef POLLRDHUP
+  constexpr short kFinished = POLLRDHUP;
+#else
+  constexpr short kFinished = 0;
+#endif
+  pollfd entry{fd, kFinished, 0};
+  if (poll(&entry, 1, 0) < 0) return errno == EINTR ? 0 : Failed();
+  if (entry.revents & (POLLERR | POLLHUP | POLLNVAL)) return 2;
+  return entry.revents & kFinished ? 1 : 0;
 }
 
 int ResetOnClose(int fd) {

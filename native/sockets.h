@@ -32,6 +32,9 @@ int GetSocketError(int fd);
 // Bytes that the kernel holds for the peer, sent or not, until it has acknowledged them (for a unix
 // socket: read them); -ENOTSUP where the system does not tell.
 int GetUnacknowledged(int fd);
+// What is known of the peer without receiving: 0, 1 when it has finished sending (where the system
+// tells that ahead of unread bytes), 2 when the connection is over.
+int GetPeerState(int fd);
 // Closing resets the connection: the peer cannot take what it got for complete.
 int ResetOnClose(int fd);
 int MakePipe(int ends[2]);

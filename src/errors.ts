@@ -35,6 +35,11 @@ export class SystemCallError extends RyegateError {
   }
 }
 
+/** A fault in one line of a log: what has a code has no stack worth showing. */
+export function describeFault({ code, message }: RyegateError): string {
+  return `${code}: ${message}`;
+}
+
 /** `instanceof` for what was thrown, which may be anything: even a proxy that throws when asked. */
 export function isInstance<T>(
   value: unknown,

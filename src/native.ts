@@ -52,6 +52,11 @@ export interface Native {
    * them), or a negative errno.
    */
   unacknowledged(fd: number): number;
+  /**
+   * What is known of the peer without receiving: 0, 1 when it has finished sending (where the system
+   * tells that ahead of unread bytes), 2 when the connection is over; or a negative errno.
+   */
+  peerState(fd: number): number;
   /** Whether `fd` is open in this process (`fcntl(F_GETFD)`). */
   isOpen(fd: number): boolean;
   /** A close-on-exec, non-blocking pipe: `[reader, writer]`, or a negative errno. */

@@ -123,6 +123,13 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
     this.#endIfDone();
   }
 
+  /** Behind what was not received yet, the client has finished sending. */
+  eofAhead(): void {
+    if (this.#state !== 'responding' && this.#state !== 'refused') return;
+    this.#tellGone(null);
+    this.#request?.abandon();
+  }
+
   /** What was asked for before the client finished sending is answered first. */
   #endIfDone(): void {
     if (!this.#eof || this.#deferred) return;
@@ -188,8 +195,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
       this.#refuse(reasons.headTimeout(timeouts.head));
     } else if (this.#state !== 'idle') {
       this.#requestLate();
-    } else if (this.socket.buffered > 0) {
-      // Still taking its answers, however slowly.
+    } else if (this.socket.isTaking()) {
       this.#wait(timeouts.keepAlive);
     } else {
       this.#over();
@@ -353,6 +359,8 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
     this.#state = 'refused';
     (this.#request as HTTPRequest).response.keepAlive = false;
     this.#intake?.break(() => error);
+    // Nothing that comes is of use: the kernel may keep it until the answer is there.
+    this.socket.pause();
   }
 
   #closeBody(reason: () => Error): void {

@@ -11,7 +11,7 @@ export interface Gateway {
   /** The client has gone before the request was complete, so that nothing answers it. */
   abandon(request: HTTPRequest): void;
   /** Something to be logged: a fault of the application that was dealt with. */
-  fault(error: Error): void;
+  fault(error: RyegateError): void;
   /** Something about clients that the operator should know; may come very often. */
   notice(error: RyegateError): void;
   /** The connection is over. The last call. */

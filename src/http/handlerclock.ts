@@ -1,12 +1,12 @@
 import type { HTTPRequest } from './request.ts';
 
-/** Tells when a handler has neither sent anything nor waited for its client for too long. */
+/** Tells when a handler has neither read nor sent anything, nor waited for its client, for too long. */
 export class HandlerClock {
   /** Monotonic milliseconds. */
   due: number = Infinity;
   readonly #seconds: number;
-  /** What had been sent when `due` was set. */
-  #sent = 0;
+  /** What had been read and sent when `due` was set. */
+  #moved = 0;
 
   /** `seconds`: `Infinity` is no limit. */
   constructor(seconds: number) {
@@ -14,7 +14,7 @@ export class HandlerClock {
   }
 
   start(now: number): void {
-    this.#sent = 0;
+    this.#moved = 0;
     this.due = now + this.#seconds * 1000;
   }
 
@@ -25,9 +25,9 @@ export class HandlerClock {
   /** Whether it is late now. One that has moved gets as long again. */
   isLate(request: HTTPRequest, now: number): boolean {
     const { response, body, connection } = request;
-    const sent = response.bytesSent + (response.headSent ? 1 : 0);
-    if (sent === this.#sent && !body.waiting && connection.socket.buffered === 0) return true;
-    this.#sent = sent;
+    const moved = body.bytesRead + response.bytesSent + (response.headSent ? 1 : 0);
+    if (moved === this.#moved && !body.waiting && connection.socket.buffered === 0) return true;
+    this.#moved = moved;
     this.due = now + this.#seconds * 1000;
     return false;
   }

@@ -138,7 +138,7 @@ export class Intake implements BodySink, InputSource {
 
   /** Gives the body back; reads fail for `reason`, unless all of it waits in memory. */
   close(reason: () => Error): void {
-    if (this.#spool !== null) this.#spool.close(reason());
+    if (this.#spool !== null) this.#spool.close(reason);
     else if (!this.#reader.done) this.input.fail(reason());
   }
 

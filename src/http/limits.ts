@@ -60,7 +60,7 @@ export type NumericLimit = Exclude<keyof Limits, 'underscoreHeaders'>;
 /** Head limits end at 16 MiB: the parser keeps 32-bit offsets and callers buffer a whole head. */
 const LARGEST_HEAD = 2 ** 24;
 
-/** The smallest values let `GET / HTTP/1.1` and `Host:` pass. */
+/** The smallest values let `GET / HTTP/1.0` and `Host:` pass. */
 export const LIMITS: SettingsTable<NumericLimit> = {
   requestLine: {
     unit: 'bytes',
@@ -102,7 +102,7 @@ export const LIMITS: SettingsTable<NumericLimit> = {
     default: 524_288,
     minimum: 0,
     maximum: 2 ** 30,
-    reason: 'Forms and JSON never touch a disk; many uploads at once do not fill the memory.',
+    reason: 'Forms and JSON never touch a disk; the rest of an upload does, and takes no memory.',
   },
   bodyRate: {
     unit: 'bytes per second',
@@ -172,7 +172,7 @@ export const LIMITS: SettingsTable<NumericLimit> = {
     default: 262_144,
     minimum: 1024,
     maximum: 2 ** 30,
-    reason: 'Keeps a fast client busy; a client that does not read costs no more than this.',
+    reason: 'Keeps a fast client busy; for one that does not read, no more than this is made.',
   },
   responseRate: {
     unit: 'bytes per second',

@@ -59,7 +59,9 @@ export interface ResponseSettings {
 
 /** Tells the client for how many whole seconds it may count on an idle connection. */
 export function keptFields(seconds: number): string {
-  const hint = seconds === Infinity ? '' : `Keep-Alive: timeout=${Math.floor(seconds)}\r\n`;
+  const whole = Math.floor(seconds);
+  const isTold = whole > 0 && Number.isSafeInteger(whole);
+  const hint = isTold ? `Keep-Alive: timeout=${whole}\r\n` : '';
   return `Connection: keep-alive\r\n${hint}`;
 }
 
@@ -149,6 +151,11 @@ export class Response {
     this.#trailers = checkTrailers(trailers);
   }
 
+  /** The response is another one: an error page, say. */
+  dropTrailers(): void {
+    this.#trailers = null;
+  }
+
   /**
    * Sends the head. `length` is the size of the body in bytes, -1 when it is not known; a
    * Content-Length among `headers` counts for more.
@@ -200,7 +207,7 @@ export class Response {
         case 14:
           if (name.toLowerCase() !== 'content-length') break;
           if (given.length >= 0) throw contentLengthError('is given twice');
-          given.length = parseDecimal(value);
+          given.length = /^0./.test(value) ? -1 : parseDecimal(value);
           if (given.length < 0) throw contentLengthError(`is ${JSON.stringify(value)}`);
           if (this.#isBare(code)) given.special = true;
           break;

@@ -31,10 +31,17 @@ export function defaultsOf<Name extends string>(table: SettingsTable<Name>): Set
 
 /** The settings among `partial` that are given at all: an `undefined` stands for the default. */
 export function givenSettings(kind: SettingsKind, partial: unknown): [string, unknown][] {
-  if (typeof partial !== 'object' || partial === null || Array.isArray(partial)) {
+  if (!isPlainObject(partial)) {
     throw new RyegateError(kind.code, `${kind.name}s: give an object of ${kind.name}s by name.`);
   }
   return Object.entries(partial).filter(([, value]) => value !== undefined);
+}
+
+/** A `Map`, say, would have its settings overlooked. */
+function isPlainObject(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 /** Throws an error with the code of `kind` for an unknown name or a senseless value. */
@@ -62,7 +69,7 @@ export function unknownSetting(
 ): RyegateError {
   return new RyegateError(
     kind.code,
-    `Unknown ${kind.name} '${name}': use one of ${known.join(', ')}.`,
+    `Unknown ${kind.name} ${showValue(name)}: use one of ${known.join(', ')}.`,
   );
 }
 

@@ -9,6 +9,9 @@ export interface AdmissionLimits {
   readonly connectionsPerAddress: number;
 }
 
+/** IPv6 clients have whole networks of this many groups of 16 bits to themselves. */
+const NETWORK_GROUPS = 4;
+
 /** Counts the connections of a server and turns away those that are too many. */
 export class Admission {
   readonly #limits: AdmissionLimits;
@@ -39,9 +42,9 @@ export class Admission {
   }
 
   /** Sends `answer` to a client that is not admitted, and ends its connection. */
-  refuse(socket: StreamSocket, answer: Uint8Array): void {
+  refuse(socket: StreamSocket, answer: Uint8Array, canLinger: boolean): void {
     socket.write(answer);
-    if (this.#refused.size >= MOST_REFUSED) {
+    if (!canLinger || this.#refused.size >= MOST_REFUSED) {
       socket.end();
       return;
     }
@@ -61,5 +64,19 @@ export class Admission {
 }
 
 function addressOf({ clientAddress }: StreamSocket): string {
-  return typeof clientAddress === 'string' ? '' : clientAddress[0];
+  return typeof clientAddress === 'string' ? '' : networkOf(clientAddress[0]);
+}
+
+/** An IPv4 address, be it mapped into IPv6, or the network of an IPv6 one. */
+function networkOf(address: string): string {
+  if (!address.includes(':')) return address;
+  const mapped = /^::ffff:([\d.]+)$/i.exec(address)?.[1];
+  if (mapped !== undefined) return mapped;
+  const [front = '', back] = address.split('::');
+  const groups = front === '' ? [] : front.split(':');
+  const missing =
+    back === undefined ? 0 : 8 - groups.length - (back === '' ? 0 : back.split(':').length);
+  for (let i = 0; i < missing; i++) groups.push('0');
+  if (back) groups.push(...back.split(':'));
+  return groups.slice(0, NETWORK_GROUPS).join(':');
 }

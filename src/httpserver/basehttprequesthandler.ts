@@ -1,4 +1,4 @@
-import { isInstance, RyegateError } from '../errors.ts';
+import { describeFault, isInstance, RyegateError } from '../errors.ts';
 import { HTTPConnection } from '../http/connection.ts';
 import { httpDate } from '../http/date.ts';
 import type { Gateway } from '../http/gateway.ts';
@@ -125,8 +125,8 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
     this.#responseHeaders = [];
   }
 
-  fault(error: Error): void {
-    this.guard(() => this.logError(error.message));
+  fault(error: RyegateError): void {
+    this.guard(() => this.logError(describeFault(error)));
   }
 
   /** Passes on what the operator should know; see `HTTPServer.logNotice()`. */
@@ -157,7 +157,11 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
 
   /** Answers one request: by the method `do` + its name. */
   handleOneRequest(): void {
-    const method = (this as unknown as Record<string, unknown>)[`do${this.command}`];
+    // A method such as `wnload` must not reach download().
+    const isName = /^[A-Z][A-Z0-9_-]*$/.test(this.command);
+    const method = isName
+      ? (this as unknown as Record<string, unknown>)[`do${this.command}`]
+      : null;
     if (typeof method !== 'function') {
       this.sendError(501, `Unsupported method ('${this.command}')`);
       return;
@@ -206,9 +210,9 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
   /** Answers a failure, by the status of a request that is refused, else 500. */
   #fail(error: unknown): void {
     const { response } = this.httpRequest;
-    // A client that goes away is no fault of anybody here.
-    if (!isClientGone(error)) this.#report(error);
     const refusal = asHTTPError(error);
+    // What the client did is no fault of anybody here.
+    if (refusal === null && !isClientGone(error)) this.#report(error);
     if (response.over) this.#logUnanswered();
     else if (response.headSent) response.abort(new Error('the handler failed', { cause: error }));
     else if (refusal !== null) this.#answer(refusal.status, refusal.message);
@@ -223,7 +227,10 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
       response.abort(new Error('the error page failed', { cause: error }));
     };
     try {
-      observe(this.sendError(code, undefined, explain), failed);
+      const sending: unknown = this.sendError(code, undefined, explain);
+      // One that is over already may be as async as it likes.
+      if (!response.over) refusePromise(sending, 'sendError()');
+      observe(sending, failed);
     } catch (error) {
       failed(error);
     }

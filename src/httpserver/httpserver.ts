@@ -81,13 +81,20 @@ export class HTTPServer extends TCPServer {
 
   /** Serves the connection, or answers 503 when there are too many. */
   override finishRequest(request: StreamSocket, clientAddress: ClientAddress): Handling {
-    if (this.#admission.admit(request)) return super.finishRequest(request, clientAddress);
-    this.#admission.refuse(request, busyResponse);
+    // It may have been aborted by whoever came between.
+    if (request.closed) return undefined;
+    const canWatch = this.reactor.canWatch(request.fd);
+    if (canWatch && this.#admission.admit(request)) {
+      return super.finishRequest(request, clientAddress);
+    }
+    request.configure(this.httpSettings.socket);
+    this.#admission.refuse(request, busyResponse, canWatch);
     this.notice(
       new RyegateError(
         'ERR_RYEGATE_TOO_MANY_CONNECTIONS',
         'clients are turned away with 503, as there are too many connections: raise ' +
-          'limits.connections or limits.connectionsPerAddress if there is room for more',
+          'limits.connections or limits.connectionsPerAddress, or use another selector than ' +
+          'select, if there is room for more',
       ),
     );
     return undefined;
@@ -132,12 +139,15 @@ function settingsOf(options: HTTPServerOptions): HTTPSettings {
   };
 }
 
+/** Seconds, for a server that waits for ever for a client that takes nothing. */
+const LONGEST_GRACE = 60;
+
 function socketSettings(limits: Limits, timeouts: Timeouts): SocketSettings {
   const { write, linger } = timeouts;
   return {
     highWater: limits.bufferedBytes,
     // The kernel frees its buffer in large steps, so that a rate shows only in the long run.
-    write: { silence: write, grace: write, rate: limits.responseRate },
+    write: { silence: write, grace: Math.min(write, LONGEST_GRACE), rate: limits.responseRate },
     linger,
   };
 }

@@ -13,6 +13,7 @@ export class ByteQueue {
   /** Bytes of the head chunk that were taken already. */
   #offset = 0;
   #length = 0;
+  #taken = 0;
   /** The block that the last chunk is a part of, while small chunks may be appended to it. */
   #tail: Buffer | null = null;
   #tailEnd = 0;
@@ -24,6 +25,11 @@ export class ByteQueue {
   /** In bytes. */
   get length(): number {
     return this.#length;
+  }
+
+  /** Bytes that were taken so far. */
+  get taken(): number {
+    return this.#taken;
   }
 
   /** Keeps `chunk` itself, unless it is small. */
@@ -77,6 +83,7 @@ export class ByteQueue {
     this.#chunks = [bytes, ...rest];
     this.#head = this.#offset = 0;
     this.#length += bytes.length;
+    this.#taken -= bytes.length;
     this.scanAgain();
   }
 
@@ -90,6 +97,7 @@ export class ByteQueue {
    * What has been looked at is not looked at again, until something is taken.
    */
   lineSize(most: number): number {
+    if (most < this.#scanned) this.scanAgain();
     while (this.#scanned < Math.min(most, this.#length)) {
       const chunk = this.#chunks[this.#scanIndex] as Buffer;
       const from = this.#scanOffset;
@@ -132,6 +140,7 @@ export class ByteQueue {
   /** Precondition: the head chunk holds `count` more bytes. */
   #advance(count: number): void {
     this.#length -= count;
+    this.#taken += count;
     this.#offset += count;
     if (this.#offset < this.#headChunk().length) return;
     this.#chunks[this.#head] = EMPTY;

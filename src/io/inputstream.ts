@@ -30,6 +30,13 @@ const TO_THE_END = -1;
 
 function ignoreRejection(): void {}
 
+/** A rejection that ends no process when a read was never awaited. */
+function rejected(error: unknown): Promise<never> {
+  const promise = Promise.reject(error);
+  promise.catch(ignoreRejection);
+  return promise;
+}
+
 function isSize(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= TO_THE_END;
 }
@@ -71,6 +78,11 @@ export class InputStream implements AsyncIterable<Buffer> {
   /** Bytes that wait to be read. */
   get buffered(): number {
     return this.#queue.length;
+  }
+
+  /** Bytes that were read so far. */
+  get bytesRead(): number {
+    return this.#queue.taken;
   }
 
   /** Whether the end was reached and everything before it was read. */
@@ -141,7 +153,7 @@ export class InputStream implements AsyncIterable<Buffer> {
    */
   read(size: number = TO_THE_END): Promise<Buffer> {
     if (!isSize(size)) {
-      return Promise.reject(sizeError('read(size)', size));
+      return rejected(sizeError('read(size)', size));
     }
     return this.#request(() => this.#takeBytes(size));
   }
@@ -152,7 +164,7 @@ export class InputStream implements AsyncIterable<Buffer> {
    */
   readline(limit: number = TO_THE_END): Promise<Buffer> {
     if (!isSize(limit)) {
-      return Promise.reject(sizeError('readline(limit)', limit));
+      return rejected(sizeError('readline(limit)', limit));
     }
     return this.#request(() => this.#takeLine(limit));
   }
@@ -163,7 +175,7 @@ export class InputStream implements AsyncIterable<Buffer> {
    */
   readlines(hint: number = TO_THE_END): Promise<Buffer[]> {
     if (!isSize(hint)) {
-      return Promise.reject(sizeError('readlines(hint)', hint));
+      return rejected(sizeError('readlines(hint)', hint));
     }
     return this.#request(this.#linesTaker(hint, []));
   }
@@ -270,7 +282,7 @@ export class InputStream implements AsyncIterable<Buffer> {
           return Promise.resolve(value);
         }
       } catch (error) {
-        return Promise.reject(error);
+        return rejected(error);
       }
     }
     const promise = new Promise<T>((resolve, reject) => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { RyegateError } from '../errors.ts';
 import { type InputSource, InputStream, type TrailerList } from './inputstream.ts';
 
 const BLOCK = 64 * 1024;
@@ -18,6 +19,7 @@ export class Spool implements InputSource {
   #fd = -1;
   #written = 0;
   #read = 0;
+  #complete = false;
   #trailers: TrailerList = [];
 
   constructor(memory: number) {
@@ -39,6 +41,7 @@ export class Spool implements InputSource {
   /** Everything is there. */
   end(trailers: TrailerList): void {
     this.#trailers = trailers;
+    this.#complete = true;
     if (this.#fd === -1) this.input.end(trailers);
   }
 
@@ -51,25 +54,43 @@ export class Spool implements InputSource {
   demand(): void {}
 
   pull(): void {
-    const block = Buffer.allocUnsafe(Math.min(BLOCK, this.#written - this.#read));
-    const count = block.length === 0 ? 0 : readSync(this.#fd, block, 0, block.length, this.#read);
+    const left = this.#written - this.#read;
+    if (left === 0) {
+      this.input.end(this.#trailers);
+      return;
+    }
+    const block = Buffer.allocUnsafe(Math.min(BLOCK, left));
+    const count = readSync(this.#fd, block, 0, block.length, this.#read);
+    if (count === 0) throw cutShort();
     this.#read += count;
-    if (count > 0) this.input.push(block.subarray(0, count));
-    else this.input.end(this.#trailers);
+    this.input.push(block.subarray(0, count));
   }
 
-  /** Gives the file back; what was not read fails with `error`. */
-  close(error: Error): void {
-    this.input.fail(error);
-    if (this.#fd === -1) return;
-    closeSync(this.#fd);
+  /** Gives the file back; what was not read from it fails for `reason`. */
+  close(reason: () => Error): void {
+    if (this.#fd !== -1) closeSync(this.#fd);
+    else if (this.#complete) return;
     this.#fd = -1;
+    this.input.fail(reason());
   }
+}
+
+function cutShort(): RyegateError {
+  return new RyegateError(
+    'ERR_RYEGATE_BODY_BUFFER',
+    'the temporary file of a request body is shorter than what was written to it: look for what ' +
+      'cuts files in the temporary folder',
+  );
 }
 
 function openUnnamed(): number {
   const path = join(tmpdir(), `ryegate-${randomUUID()}`);
   const fd = openSync(path, 'wx+', 0o600);
-  unlinkSync(path);
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
   return fd;
 }

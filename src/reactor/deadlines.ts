@@ -33,19 +33,25 @@ export class Deadlines {
     if (!this.#sweeping) this.#reschedule(when);
   }
 
-  /** Expires what is due and schedules the next sweep. What expires may set deadlines. */
+  /**
+   * Expires what is due and schedules the next sweep. What expires may set deadlines, and must not
+   * throw.
+   */
   sweep(now: number): void {
     this.#sweeping = true;
     this.next = Infinity;
-    for (const member of this.#members) {
-      if (member.deadline <= now) {
-        member.deadline = Infinity;
-        member.expire();
+    try {
+      for (const member of this.#members) {
+        if (member.deadline <= now) {
+          member.deadline = Infinity;
+          member.expire();
+        }
+        if (member.deadline < this.next) this.next = member.deadline;
       }
-      if (member.deadline < this.next) this.next = member.deadline;
+    } finally {
+      this.#sweeping = false;
+      if (this.next !== Infinity) this.next = Math.max(this.next, now + RESOLUTION);
+      this.#reschedule(this.next);
     }
-    this.#sweeping = false;
-    if (this.next !== Infinity) this.next = Math.max(this.next, now + RESOLUTION);
-    this.#reschedule(this.next);
   }
 }

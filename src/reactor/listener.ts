@@ -11,6 +11,8 @@ import { type ClientAddress, StreamSocket } from './streamsocket.ts';
 const BACK_OFF = 100;
 /** When there are still no descriptors after a rest, so many clients are turned away. */
 const SHED_MOST = 8;
+/** Milliseconds between two reports of it. */
+const TELL_EVERY = 60_000;
 const NO_DESCRIPTORS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE']);
 
 /** A listening socket in a reactor. Connections are accepted in batches and taken one by one. */
@@ -27,6 +29,8 @@ export class Listener implements Channel, Timed {
   #most = 0;
   /** The system has refused the last time. */
   #refused = false;
+  /** When that was told last. */
+  #toldAt = -Infinity;
   deadline: number = Infinity;
 
   /**
@@ -69,8 +73,8 @@ export class Listener implements Channel, Timed {
 
   #watch(wanted: boolean): void {
     if (wanted === this.#watched) return;
-    this.#watched = wanted;
     this.#reactor.watch(this, wanted ? 0 : EVENT_READ, wanted ? EVENT_READ : 0);
+    this.#watched = wanted;
   }
 
   /** @internal */
@@ -80,7 +84,7 @@ export class Listener implements Channel, Timed {
 
   /**
    * @internal
-   * @throws SystemCallError when the system refuses; once, until it accepts again
+   * @throws SystemCallError when the system refuses; once a minute
    */
   accept(): void {
     if (this.#most === 0) return;
@@ -99,7 +103,14 @@ export class Listener implements Channel, Timed {
 
   /** @internal The back-off is over. */
   expire(): void {
-    if (this.#most > 0) this.#watch(true);
+    if (this.#most === 0) return;
+    try {
+      this.#watch(true);
+    } catch (error) {
+      // For want of memory, mostly: there may be some later.
+      this.#reactor.deadlines.set(this, this.#reactor.now + BACK_OFF);
+      this.#reactor.onError(error, null);
+    }
   }
 
   /** The next connection that has been accepted; null when there is none. */
@@ -127,11 +138,15 @@ export class Listener implements Channel, Timed {
     if (error.systemCode === 'EAGAIN') return;
     this.#watch(false);
     this.#reactor.deadlines.set(this, this.#reactor.now + BACK_OFF);
-    if (!this.#refused) {
-      this.#refused = true;
-      throw error;
+    const again = this.#refused;
+    this.#refused = true;
+    if (again && this.#refusal !== null && NO_DESCRIPTORS.has(error.systemCode)) {
+      this.#shed(this.#refusal);
     }
-    if (this.#refusal !== null && NO_DESCRIPTORS.has(error.systemCode)) this.#shed(this.#refusal);
+    const { now } = this.#reactor;
+    if (now - this.#toldAt < TELL_EVERY) return;
+    this.#toldAt = now;
+    throw error;
   }
 
   /** A client that is turned away can go elsewhere; one that waits in the backlog cannot. */
@@ -139,7 +154,11 @@ export class Listener implements Channel, Timed {
     const { batch, accepts } = this.#reactor.slabs;
     for (let shed = 0; shed < SHED_MOST && this.#reserve.refill(); shed++) {
       this.#reserve.spend();
-      if (batch.acceptMany(this.fd, 1) !== 1) break;
+      if (batch.acceptMany(this.fd, 1) !== 1) {
+        // Nobody is left who waits: the next shortage begins with a rest again.
+        this.#refused = false;
+        break;
+      }
       this.#reactor.output.turnAway(accepts[0] as number, refusal);
     }
     this.#reserve.refill();

@@ -124,7 +124,7 @@ export class Output {
       return;
     }
     if (external?.length !== this.#externalSizes[index]) {
-      socket.abort(chunkChanged());
+      socket.reset(chunkChanged());
       return;
     }
     if (result < 0 && result !== EAGAIN) {
@@ -168,7 +168,7 @@ export class Output {
   #sendHead(socket: StreamSocket, queue: OutputQueue): boolean {
     const { sends, batch } = this.#slabs;
     if (queue.changed) {
-      socket.abort(chunkChanged());
+      socket.reset(chunkChanged());
       return false;
     }
     const left = queue.head.length - queue.offset;

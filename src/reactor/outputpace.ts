@@ -21,7 +21,8 @@ export class OutputPace {
   /** The kernel has taken `count` bytes. */
   took(now: number, count: number): void {
     this.#held += count;
-    this.#pace.progress(now, count);
+    // Counted when it is acknowledged, where the system tells.
+    this.#pace.progress(now, this.#held < 0 ? count : 0);
   }
 
   /**

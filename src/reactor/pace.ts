@@ -4,32 +4,39 @@ export interface PaceRules {
   readonly silence: number;
   /** Seconds before the rate counts. */
   readonly grace: number;
-  /** Bytes per second on average; 0: any. */
+  /** Bytes per second; 0: any. */
   readonly rate: number;
 }
 
 /**
- * Tells from when on a peer that sends, or takes, bytes is too slow: after a silence, or when the
- * average falls below the rate. A time that is waited for somebody else does not count.
+ * Tells from when on a peer that sends, or takes, bytes is too slow: after a silence, or when it
+ * has used up its credit. Every byte is credit for the time that the rate gives it, up to that of
+ * a silence, so that a quick beginning does not pay for a slow rest. Time in which somebody else
+ * is waited for costs nothing.
  */
 export class Pace {
   readonly #rules: PaceRules;
-  #began: number;
   #last: number;
-  #bytes = 0;
+  /** Until when the rate does not count, and until when the credit lasts. */
+  #grace: number;
+  #credit: number;
   #pausedAt = 0;
 
   /** `now`: monotonic milliseconds, as everywhere here. */
   constructor(rules: PaceRules, now: number) {
     this.#rules = rules;
-    this.#began = now;
     this.#last = now;
+    this.#grace = now + rules.grace * 1000;
+    this.#credit = rules.rate === 0 ? Infinity : now;
   }
 
   /** The peer has sent or taken `bytes`. */
   progress(now: number, bytes: number): void {
+    const { silence, grace, rate } = this.#rules;
     this.#last = now;
-    this.#bytes += bytes;
+    if (rate === 0) return;
+    const most = now + Math.max(silence, grace) * 1000;
+    this.#credit = Math.min(this.#credit + (bytes / rate) * 1000, most);
   }
 
   /** From now on somebody else is waited for. */
@@ -39,7 +46,8 @@ export class Pace {
 
   resume(now: number): void {
     if (this.#pausedAt === 0) return;
-    this.#began += now - this.#pausedAt;
+    this.#credit += now - this.#pausedAt;
+    this.#grace += now - this.#pausedAt;
     this.#last = now;
     this.#pausedAt = 0;
   }
@@ -47,9 +55,7 @@ export class Pace {
   /** When the peer will have been too slow, unless it moves; `Infinity` while paused. */
   get deadline(): number {
     if (this.#pausedAt !== 0) return Infinity;
-    const { silence, grace, rate } = this.#rules;
-    const silent = this.#last + silence * 1000;
-    if (rate === 0) return silent;
-    return Math.min(silent, this.#began + Math.max(grace, this.#bytes / rate) * 1000);
+    const silent = this.#last + this.#rules.silence * 1000;
+    return Math.min(silent, Math.max(this.#grace, this.#credit));
   }
 }

@@ -7,6 +7,11 @@ export interface Protocol {
   dataReceived(bytes: Buffer, start: number, end: number): void;
   /** The peer has finished sending; it may still be reading. */
   eofReceived(): void;
+  /**
+   * The peer has finished sending, as far as that can be told while nothing is received: unread
+   * bytes come before its end.
+   */
+  eofAhead?(): void;
   /** Output that had reached the high-water mark has gone to the kernel. */
   drained(): void;
   /** The socket's deadline has passed. */

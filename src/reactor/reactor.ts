@@ -3,7 +3,13 @@ import { isMainThread } from 'node:worker_threads';
 import { RyegateError, SystemCallError } from '../errors.ts';
 import { toMilliseconds } from '../milliseconds.ts';
 import { construct, type NativeLoopHook, type NativeWaker, native } from '../native.ts';
-import { EVENT_READ, makeSelector, type Selector, type SelectorName } from '../selectors/index.ts';
+import {
+  EVENT_READ,
+  isNative,
+  makeSelector,
+  type Selector,
+  type SelectorName,
+} from '../selectors/index.ts';
 import { isThenable } from '../thenable.ts';
 import { Connections } from './connections.ts';
 import { Deadlines } from './deadlines.ts';
@@ -285,7 +291,7 @@ export class Reactor {
   /** A protocol has thrown. */
   failed(socket: StreamSocket, error: unknown): void {
     this.onError(error, socket);
-    socket.abort(error instanceof Error ? error : null);
+    socket.reset(error instanceof Error ? error : new Error('a handler failed', { cause: error }));
   }
 
   #flush(): void {
@@ -361,6 +367,11 @@ export class Reactor {
     this.#connections.release(socket);
     this.deadlines.delete(socket);
     this.onClose(socket);
+  }
+
+  /** Whether the selector can watch `fd`: select(2) has an end. */
+  canWatch(fd: number): boolean {
+    return !isNative(this.selector) || fd <= this.selector.highest;
   }
 
   watch(channel: Channel, before: number, after: number): void {

@@ -1,4 +1,5 @@
-import { RyegateError } from '../errors.ts';
+import { constants } from 'node:os';
+import { RyegateError, SystemCallError } from '../errors.ts';
 import { checkChunk } from '../io/chunk.ts';
 import { native } from '../native.ts';
 import { EVENT_READ, EVENT_WRITE } from '../selectors/selector.ts';
@@ -25,6 +26,10 @@ export const DEFAULT_SOCKET_SETTINGS: SocketSettings = {
   write: null,
   linger: 2,
 };
+/** A paused connection is looked at so often, in milliseconds: no event tells that its peer left. */
+const LOOK_EVERY = 1000;
+const FINISHED = 1;
+const GONE = 2;
 /** For a connection that nobody looks after any more. */
 const LAST_PACE: PaceRules = { silence: 60, grace: 60, rate: 0 };
 /** A congested socket is drained when no more than this part of its high-water mark is left. */
@@ -66,6 +71,11 @@ export class StreamSocket implements Channel, Deferred, Timed {
   #settings: SocketSettings = DEFAULT_SOCKET_SETTINGS;
   /** The protocol's deadline. */
   #due = Infinity;
+  /** When to look for the peer, while nothing is received. */
+  #lookAt = Infinity;
+  #eofAhead = false;
+  /** What the peer had to take when `isTaking()` was asked. */
+  #held = Infinity;
   /** How the peer takes its output, while the kernel holds it back. */
   #pace: OutputPace | null = null;
   /** @internal The earlier of the protocol's deadline and the output's. */
@@ -98,6 +108,17 @@ export class StreamSocket implements Channel, Deferred, Timed {
     return this.#buffered;
   }
 
+  /**
+   * Whether the peer has taken some of what it was sent since this was asked last, or had something
+   * to take when it is asked first.
+   */
+  isTaking(): boolean {
+    const held = this.#buffered + Math.max(native.unacknowledged(this.fd), 0);
+    const taking = held > 0 && held < this.#held;
+    this.#held = taking ? held : Infinity;
+    return taking;
+  }
+
   /** Whether so much is buffered that a producer should wait until `drained()` is told. */
   get congested(): boolean {
     if (this.#buffered < this.#settings.highWater) return false;
@@ -118,8 +139,12 @@ export class StreamSocket implements Channel, Deferred, Timed {
   /** From now on `protocol` serves the connection, and bytes are received. */
   attach(protocol: Protocol, settings: SocketSettings = DEFAULT_SOCKET_SETTINGS): void {
     this.#protocol = protocol;
-    this.#settings = settings;
+    this.configure(settings);
     this.resume();
+  }
+
+  configure(settings: SocketSettings): void {
+    this.#settings = settings;
   }
 
   /**
@@ -133,7 +158,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   #schedule(): void {
     const pace = this.#pace === null ? Infinity : this.#pace.deadline;
-    this.#reactor.deadlines.set(this, Math.min(this.#due, pace));
+    this.#reactor.deadlines.set(this, Math.min(this.#due, pace, this.#lookAt));
   }
 
   /** `bytes` must not change until they have gone, as with a `node:stream`. */
@@ -155,13 +180,17 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** Stops receiving; the kernel's buffers then hold the peer back. */
   pause(): void {
+    if (!this.#reading) return;
     this.#reading = false;
+    this.#lookAt = this.now + LOOK_EVERY;
+    this.#schedule();
     this.#reactor.settle(this);
   }
 
   resume(): void {
     if (this.#eof || this.#reading) return;
     this.#reading = true;
+    this.#lookAt = Infinity;
     this.#reactor.settle(this);
   }
 
@@ -236,11 +265,32 @@ export class StreamSocket implements Channel, Deferred, Timed {
       this.reset(tooSlow());
       return;
     }
-    if (this.#due <= now) {
-      this.#due = Infinity;
-      this.#guard((protocol) => protocol.deadlinePassed());
-    }
+    if (this.#lookAt <= now) this.#look(now);
+    if (this.#due <= now) this.#duePassed(now);
     this.#schedule();
+  }
+
+  /** Looks whether the peer of a paused connection is still there. */
+  #look(now: number): void {
+    this.#lookAt = now + LOOK_EVERY;
+    const state = native.peerState(this.fd);
+    if (state === GONE) {
+      const failure = native.socketError(this.fd) || -constants.errno.ECONNRESET;
+      this.abort(new SystemCallError(failure, 'poll', 'the client has gone'));
+    } else if (state === FINISHED && !this.#eofAhead) {
+      this.#eofAhead = true;
+      this.#guard((protocol) => protocol.eofAhead?.());
+    }
+  }
+
+  #duePassed(now: number): void {
+    // Ending while the peer still takes its answer could destroy the rest; its FIN counts as one.
+    if (this.#state === 'lingering' && native.unacknowledged(this.fd) > 1) {
+      this.#due = now + this.#settings.linger * 1000;
+      return;
+    }
+    this.#due = Infinity;
+    this.#guard((protocol) => protocol.deadlinePassed());
   }
 
   /** @internal */
@@ -286,7 +336,10 @@ export class StreamSocket implements Channel, Deferred, Timed {
   #watchPace(): void {
     if (this.#queue === null || this.#pace !== null) return;
     const rules = this.#settings.write ?? (this.#state === 'open' ? null : LAST_PACE);
-    if (rules === null) return;
+    if (rules !== null) this.#startPace(rules);
+  }
+
+  #startPace(rules: PaceRules): void {
     this.#pace = new OutputPace(rules, this.fd, this.now);
     this.#schedule();
   }
@@ -350,9 +403,10 @@ export class StreamSocket implements Channel, Deferred, Timed {
       this.#close();
       return;
     }
-    // Only when the peer has taken the output does the wait for its end begin.
+    // When the kernel has taken the output, the wait for the peer's end begins.
     if (this.#buffered === 0 && this.#due === Infinity) {
       native.shutdown(this.fd);
+      if (native.unacknowledged(this.fd) > 1) this.#startPace(this.#settings.write ?? LAST_PACE);
       this.setDeadline(this.now + this.#settings.linger * 1000);
     }
     this.#watch();

@@ -98,6 +98,11 @@ export abstract class NativeSelector implements Selector {
     return this.#closed ? null : new SelectorMap(this.#keys, (fileobj) => this.#lookUp(fileobj));
   }
 
+  /** The highest descriptor that can be registered. */
+  get highest(): number {
+    return this.backend === 'select' ? FD_SETSIZE - 1 : Infinity;
+  }
+
   /** The backend's own descriptor, readable while something is ready; -1 for poll and select. */
   fileno(): number {
     return this.poller.fileno();

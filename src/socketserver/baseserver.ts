@@ -382,7 +382,7 @@ export abstract class BaseServer implements AsyncDisposable {
     if (sockets.size === 0) return;
     const { closeTimeout } = this.constructor as typeof BaseServer;
     const deadline = setTimeout(() => {
-      for (const socket of sockets) socket.abort();
+      for (const socket of sockets) socket.reset(cutOff(closeTimeout));
     }, toMilliseconds(closeTimeout));
     try {
       const done = (): boolean => sockets.size === 0;
@@ -401,4 +401,11 @@ export abstract class BaseServer implements AsyncDisposable {
 /** What has been answered also has to be on its way. */
 function isDone({ request, ended, timedOut }: OneRequest): boolean {
   return timedOut || request?.closed === true || (ended && request?.buffered === 0);
+}
+
+function cutOff(seconds: number): RyegateError {
+  return new RyegateError(
+    'ERR_RYEGATE_SERVER_CLOSED',
+    `the server was closed, and its handlers had ${seconds} seconds to finish: raise closeTimeout`,
+  );
 }

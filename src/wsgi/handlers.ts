@@ -1,4 +1,4 @@
-import { isInstance, RyegateError } from '../errors.ts';
+import { describeFault, isInstance, RyegateError } from '../errors.ts';
 import { checkHeaders, checkStatus, type HeaderList } from '../http/headers.ts';
 import { asHTTPError } from '../http/httperror.ts';
 import type { Producer, Response } from '../http/response.ts';
@@ -219,6 +219,7 @@ export abstract class BaseHandler implements Producer {
       status = `${refusal.status} ${reasonPhrase(refusal.status)}`;
       body = `${refusal.message}\n`;
     }
+    this.#response.dropTrailers();
     this.#response.start(status, this.errorHeaders, byteLength(body));
     this.#response.write(body);
     this.#response.end();
@@ -232,7 +233,7 @@ export abstract class BaseHandler implements Producer {
       if (code === 'ERR_RYEGATE_CLIENT_GONE') return;
       // What is the client's doing has no stack worth showing.
       const refusal = asHTTPError(error);
-      const text = refusal === null ? formatException(error) : `${code}: ${refusal.message}`;
+      const text = refusal === null ? formatException(error) : describeFault(refusal);
       const writing: unknown = this.getStderr().write(`${text}\n`);
       observe(writing, (failure) => this.logFailed(failure));
     } catch (failure) {

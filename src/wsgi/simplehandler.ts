@@ -1,3 +1,4 @@
+import { describeFault } from '../errors.ts';
 import { type ByteSink, Response, type ResponseOwner } from '../http/response.ts';
 import { VERSION } from '../version.ts';
 import { BaseHandler } from './handlers.ts';
@@ -74,7 +75,7 @@ function responseTo(stdout: OutputFile, stderr: ErrorStream, environ: Environ): 
     responseBegins() {},
     responseEnded() {},
     responseBroken() {},
-    responseFault: (error) => stderr.write(`${error.message}\n`),
+    responseFault: (error) => stderr.write(`${describeFault(error)}\n`),
   };
   const context = {
     method: environ.REQUEST_METHOD,

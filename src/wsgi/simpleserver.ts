@@ -1,4 +1,4 @@
-import { RyegateError } from '../errors.ts';
+import { describeFault, RyegateError } from '../errors.ts';
 import type { Response } from '../http/response.ts';
 import { BaseHTTPRequestHandler, HTTPServer, type HTTPServerOptions } from '../httpserver/index.ts';
 import { standardError } from '../io/errorstream.ts';
@@ -65,8 +65,8 @@ export class WSGIRequestHandler extends BaseHTTPRequestHandler {
     return standardError();
   }
 
-  override fault(error: Error): void {
-    this.guard(() => this.getStderr().write(`${error.message}\n`));
+  override fault(error: RyegateError): void {
+    this.guard(() => this.getStderr().write(`${describeFault(error)}\n`));
   }
 
   override handleOneRequest(): void {

@@ -49,7 +49,8 @@ function openFiles(): number {
 
 async function expectNoFiles(): Promise<void> {
   await eventually(() => openFiles() === 0, 'no temporary file is open');
-  expect(readdirSync(folder)).toEqual([]);
+  // The folder of a unix socket may be there, too.
+  expect(readdirSync(folder).filter((name) => !name.startsWith('ryegate-test-'))).toEqual([]);
 }
 
 class Noting extends WSGIServer {
@@ -261,7 +262,8 @@ describeBackends("inputBuffering: 'buffer'", (selector) => {
       startResponse('200 OK', PLAIN);
       return '';
     };
-    const exchange = serve(app);
+    // A unix socket knows no reset: the client would just have finished sending.
+    const exchange = serve(app, { address: ['127.0.0.1', 0] });
     const client = await exchange.client();
     await client.send(withLength(content(MIB)));
     await eventually(() => begun, 'the application is at work');

@@ -230,6 +230,7 @@ async function closedAll(server: WSGIServer): Promise<void> {
 }
 
 describeBackends('a limit of connections from one address', (selector) => {
+  const address: ServerAddress = ['127.0.0.1', 0];
   const serve = exchanges();
   const clients: RawClient[] = [];
   afterEach(() => {
@@ -249,7 +250,7 @@ describeBackends('a limit of connections from one address', (selector) => {
 
   it('is that of each address for itself', async () => {
     const limits = { connectionsPerAddress: 2 };
-    const { server } = serve(app, { selector, limits, serverClass: Noting });
+    const { server } = serve(app, { selector, limits, serverClass: Noting, address });
     const mine = [await from(server, '127.0.0.1'), await from(server, '127.0.0.1')];
     for (const client of mine) expect(await status(client)).toBe(200);
     expect(await status(await from(server, '127.0.0.1'))).toBe(503);
@@ -265,7 +266,7 @@ describeBackends('a limit of connections from one address', (selector) => {
 
   it('works beside that of all connections, which leaves its count alone', async () => {
     const limits = { connections: 2, connectionsPerAddress: 2 };
-    const { server } = serve(app, { selector, limits, serverClass: Noting });
+    const { server } = serve(app, { selector, limits, serverClass: Noting, address });
     const mine = await from(server, '127.0.0.1');
     expect(await status(mine)).toBe(200);
     expect(await status(await from(server, '127.0.0.2'))).toBe(200);

@@ -3,7 +3,7 @@ import { connect as connectTLS } from 'node:tls';
 import { expect, it } from 'vitest';
 import { type Application, type RyegateError, WSGIServer } from '../../src/index.ts';
 import { describeBackends } from '../support/backends.ts';
-import { exchanges, get, PLAIN } from '../support/exchange.ts';
+import { type ExchangeOptions, exchanges, get, PLAIN } from '../support/exchange.ts';
 import { text } from '../support/rawclient.ts';
 
 /** The beginning of a ClientHello of TLS 1.2. */
@@ -20,14 +20,14 @@ class Noting extends WSGIServer {
 describeBackends('a client that speaks TLS', (selector) => {
   const serve = exchanges();
 
-  function start() {
+  function start(options: ExchangeOptions = {}) {
     const paths: string[] = [];
     const app: Application = (environ, startResponse) => {
       paths.push(environ.PATH_INFO);
       startResponse('200 OK', PLAIN);
       return environ.PATH_INFO;
     };
-    const exchange = serve(app, { selector, serverClass: Noting });
+    const exchange = serve(app, { selector, serverClass: Noting, ...options });
     return { exchange, paths, notices: (exchange.server as Noting).notices };
   }
 
@@ -61,7 +61,7 @@ describeBackends('a client that speaks TLS', (selector) => {
   });
 
   it('of node:tls sees the handshake fail at once', async () => {
-    const { exchange, notices } = start();
+    const { exchange, notices } = start({ address: ['127.0.0.1', 0] });
     const [host, port] = exchange.server.serverAddress as [string, number];
     const socket = connectTLS({ host, port, rejectUnauthorized: false });
     const [error] = await once(socket, 'error');

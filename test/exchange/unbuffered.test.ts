@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import type { Application } from '../../src/index.ts';
+import type { Application, ServerAddress } from '../../src/index.ts';
 import { describeBackends } from '../support/backends.ts';
 import { content, echoSync, withLength } from '../support/bodies.ts';
 import { exchanges, get, PLAIN, post, request } from '../support/exchange.ts';
@@ -8,6 +8,8 @@ import { eventually, text } from '../support/rawclient.ts';
 import { clientKeeper, threadKeeper } from '../support/servers.ts';
 
 const MIB = 1024 * 1024;
+/** Where one receive takes as much as was sent at once, unlike on a unix socket. */
+const TCP: ServerAddress = ['127.0.0.1', 0];
 
 describeBackends("inputBuffering: 'stream'", (selector) => {
   const serve = exchanges();
@@ -56,7 +58,7 @@ describeBackends("inputBuffering: 'stream'", (selector) => {
       });
       return new Promise(() => {});
     };
-    const exchange = serve(app, { selector });
+    const exchange = serve(app, { selector, address: TCP });
     const client = await exchange.client();
     // In several receives, the last of which ends it beyond what an input holds.
     await exchange.sendApart(client, [withLength(content(100_000)).subarray(0, 60_000)]);
@@ -95,6 +97,27 @@ describeBackends("inputBuffering: 'stream'", (selector) => {
     await sleep(100);
     expect(inputs[1]?.buffered).toBe(held);
     answer();
+  });
+
+  it('hears of a client that goes away after a body that was held back is refused', async () => {
+    let aborted = false;
+    let input: { buffered?: number } = {};
+    const app: Application = (environ) => {
+      input = environ['wsgi.input'] as { buffered?: number };
+      environ['ryegate.signal'].addEventListener('abort', () => {
+        aborted = true;
+      });
+      return new Promise(() => {});
+    };
+    const exchange = serve(app, { selector, address: TCP });
+    const client = await exchange.client();
+    const size = 70_000;
+    const head = request('POST', '/', ['Transfer-Encoding: chunked'], `${size.toString(16)}\r\n`);
+    await exchange.sendApart(client, [head, Buffer.alloc(60_000)]);
+    await client.send(Buffer.concat([Buffer.alloc(10_000), Buffer.from('nonsense')]));
+    await eventually(() => input.buffered === 0, 'the body is refused');
+    client.reset();
+    await eventually(() => aborted, 'the signal has fired');
   });
 
   it('fires the signal for a client that finishes sending after its body was refused', async () => {

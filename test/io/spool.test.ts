@@ -18,7 +18,7 @@ beforeAll(() => {
   process.env.TMPDIR = folder;
 });
 afterEach(() => {
-  for (const spool of open.splice(0)) spool.close(gone);
+  for (const spool of open.splice(0)) spool.close(() => gone);
   process.env.TMPDIR = folder;
 });
 afterAll(() => {
@@ -139,7 +139,7 @@ describe('the file', () => {
     expect(readdirSync(folder)).toEqual([]);
     spool.end([]);
     expect(spool.input.readSync(2000)).toHaveLength(LIMIT + 1);
-    spool.close(gone);
+    spool.close(() => gone);
     expect(unnamed()).toEqual([]);
     expect(openDescriptors()).toBe(descriptors);
   });
@@ -161,7 +161,7 @@ describe('the file', () => {
     expect(codeOf(() => spool.push(Buffer.from('x')))).toBe('ENOENT');
     expect(codeOf(() => spool.push(Buffer.from('x')))).toBe('ENOENT');
     expect(existsSync(join(folder, 'missing'))).toBe(false);
-    spool.close(gone);
+    spool.close(() => gone);
     expect(openDescriptors()).toBe(descriptors);
   });
 });
@@ -189,8 +189,8 @@ describe('close', () => {
     const spool = make(memory);
     spool.push(Buffer.from('hello'));
     if (ended) spool.end([]);
-    spool.close(gone);
-    spool.close(new Error('again'));
+    spool.close(() => gone);
+    spool.close(() => new Error('again'));
     expect(() => spool.input.readSync(1)).toThrow(gone);
     await expect(spool.input.read()).rejects.toBe(gone);
     expect(() => spool.input.readlinesSync()).toThrow(gone);
@@ -200,7 +200,7 @@ describe('close', () => {
     const spool = make();
     spool.push(Buffer.from('hello'));
     spool.end([]);
-    spool.close(gone);
+    spool.close(() => gone);
     expect(String(spool.input.readSync())).toBe('hello');
   });
 
@@ -209,7 +209,7 @@ describe('close', () => {
     spool.push(Buffer.from('hello'));
     spool.end([]);
     expect(String(spool.input.readSync())).toBe('hello');
-    spool.close(gone);
+    spool.close(() => gone);
     expect(spool.input.readSync()).toHaveLength(0);
   });
 });

@@ -90,3 +90,16 @@ it('credits bytes that come while somebody else is waited for', () => {
   one.progress(4000, 0);
   expect(one.deadline).toBe(BEGIN + 2000 + 10_000);
 });
+
+it('has a quick beginning pay for no more than a silence', () => {
+  const one = pace({ silence: 60, rate: 100 });
+  one.progress(2000, 1_000_000_000);
+  let now = 2000;
+  while (one.deadline >= now + 59_000) {
+    now += 59_000;
+    one.progress(now, 1);
+  }
+  // A byte a minute is not a hundred a second.
+  expect(now).toBeLessThan(3 * 60_000);
+  expect(one.deadline).toBeLessThan(now + 59_000);
+});

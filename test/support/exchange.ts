@@ -27,6 +27,8 @@ export const OVER_UNIX: boolean = process.env.RYEGATE_TEST_ADDRESS === 'unix';
 /** For tests of resets, which unix sockets do not have. */
 export const TCP: ServerAddress = ['127.0.0.1', 0];
 
+/** As it was at first: a test may set another. */
+const TEMPORARY: string = tmpdir();
 let folder: string | null = null;
 let unixSockets = 0;
 
@@ -38,7 +40,7 @@ function defaultAddress(): ServerAddress {
 }
 
 function makeFolder(): string {
-  const made = mkdtempSync(join(tmpdir(), 'ryegate-test-'));
+  const made = mkdtempSync(join(TEMPORARY, 'ryegate-test-'));
   process.on('exit', () => rmSync(made, { recursive: true, force: true }));
   return made;
 }
