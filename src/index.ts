@@ -1,11 +1,18 @@
 export { RyegateError, SystemCallError } from './errors.ts';
 export { HTTPError } from './http/httperror.ts';
-export { DEFAULT_LIMITS, LIMITS, type Limits } from './http/limits.ts';
+export type { InputBuffering } from './http/intake.ts';
+export { DEFAULT_LIMITS, LIMITS, type Limits, type PartialLimits } from './http/limits.ts';
 export type { HTTPRequest } from './http/request.ts';
 export type { Response } from './http/response.ts';
-export { DEFAULT_TIMEOUTS, TIMEOUTS, type Timeouts } from './http/timeouts.ts';
+export type { Setting, SettingsTable } from './http/settings.ts';
+export {
+  DEFAULT_TIMEOUTS,
+  type PartialTimeouts,
+  TIMEOUTS,
+  type Timeouts,
+} from './http/timeouts.ts';
 export * from './httpserver/index.ts';
-export type { InputStream } from './io/inputstream.ts';
+export type { InputStream, TrailerList } from './io/inputstream.ts';
 export { pipe } from './pipe.ts';
 export {
   type PostedShutdownHandle,

@@ -27,3 +27,20 @@ export function checkFlags<Options extends object>(
 export function isWhole(value: unknown, minimum: number, maximum: number): boolean {
   return Number.isInteger(value) && (value as number) >= minimum && (value as number) <= maximum;
 }
+
+/**
+ * Throws `ERR_RYEGATE_OPTION` unless `options` is an object with names among those of `known`: an
+ * option that is misspelt protects nobody.
+ */
+export function checkNames(options: unknown, known: object): void {
+  const names = Object.keys(known).join(', ');
+  if (typeof options !== 'object' || options === null) {
+    throw new RyegateError('ERR_RYEGATE_OPTION', `give the options as an object: ${names}`);
+  }
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(known, name));
+  if (unknown === undefined) return;
+  throw new RyegateError(
+    'ERR_RYEGATE_OPTION',
+    `unknown option ${showValue(unknown)}: use one of ${names}`,
+  );
+}

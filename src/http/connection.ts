@@ -1,7 +1,8 @@
 import { debug } from '../debug.ts';
 import type { RyegateError } from '../errors.ts';
 import type { Deferred, Protocol } from '../reactor/protocol.ts';
-import type { SocketSettings, StreamSocket } from '../reactor/streamsocket.ts';
+import type { SocketSettings } from '../reactor/socketsettings.ts';
+import type { StreamSocket } from '../reactor/streamsocket.ts';
 import type { Gateway } from './gateway.ts';
 import { HandlerClock } from './handlerclock.ts';
 import { parseHead } from './head.ts';

@@ -6,7 +6,8 @@ import { keptFields } from '../http/response.ts';
 import { type PartialTimeouts, resolveTimeouts, type Timeouts } from '../http/timeouts.ts';
 import { standardError } from '../io/errorstream.ts';
 import { checkFlags, checkOption } from '../options.ts';
-import type { ClientAddress, SocketSettings, StreamSocket } from '../reactor/streamsocket.ts';
+import type { SocketSettings } from '../reactor/socketsettings.ts';
+import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
 import type {
   Handling,
   RequestHandlerClass,

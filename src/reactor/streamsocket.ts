@@ -10,28 +10,12 @@ import { OutputQueue } from './outputqueue.ts';
 import type { PaceRules } from './pace.ts';
 import type { Channel, Deferred, Protocol, Timed } from './protocol.ts';
 import type { Reactor } from './reactor.ts';
+import { DEFAULT_SOCKET_SETTINGS, LAST_PACE, type SocketSettings } from './socketsettings.ts';
 
-/** What the connections of one server have in common. */
-export interface SocketSettings {
-  /** Output beyond this many bytes makes a socket congested: producers wait for the drain. */
-  readonly highWater: number;
-  /** How fast the peer has to take its output; null: as it likes, until the connection ends. */
-  readonly write: PaceRules | null;
-  /** Seconds that an ended connection is read and discarded; RFC 9112 section 9.6. */
-  readonly linger: number;
-}
-
-export const DEFAULT_SOCKET_SETTINGS: SocketSettings = {
-  highWater: 256 * 1024,
-  write: null,
-  linger: 2,
-};
 /** A paused connection is looked at so often, in milliseconds: no event tells that its peer left. */
 const LOOK_EVERY = 1000;
 const FINISHED = 1;
 const GONE = 2;
-/** For a connection that nobody looks after any more. */
-const LAST_PACE: PaceRules = { silence: 60, grace: 60, rate: 0 };
 /** A congested socket is drained when no more than this part of its high-water mark is left. */
 const LOW_WATER = 1 / 4;
 
@@ -267,7 +251,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
     }
     if (this.#lookAt <= now) this.#look(now);
     if (this.#due <= now) this.#duePassed(now);
-    this.#schedule();
+    if (!this.closed) this.#schedule();
   }
 
   /** Looks whether the peer of a paused connection is still there. */

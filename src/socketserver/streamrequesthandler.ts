@@ -1,11 +1,8 @@
 import { RyegateError } from '../errors.ts';
 import { InputStream } from '../io/inputstream.ts';
 import type { Protocol } from '../reactor/protocol.ts';
-import {
-  DEFAULT_SOCKET_SETTINGS,
-  type SocketSettings,
-  type StreamSocket,
-} from '../reactor/streamsocket.ts';
+import { DEFAULT_SOCKET_SETTINGS, type SocketSettings } from '../reactor/socketsettings.ts';
+import type { StreamSocket } from '../reactor/streamsocket.ts';
 import { BaseRequestHandler } from './baserequesthandler.ts';
 import { SocketWriter } from './socketwriter.ts';
 

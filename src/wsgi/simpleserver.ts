@@ -2,6 +2,7 @@ import { describeFault, RyegateError } from '../errors.ts';
 import type { Response } from '../http/response.ts';
 import { BaseHTTPRequestHandler, HTTPServer, type HTTPServerOptions } from '../httpserver/index.ts';
 import { standardError } from '../io/errorstream.ts';
+import { checkNames } from '../options.ts';
 import { asyncUnderSync } from '../socketserver/checks.ts';
 import type { RequestHandlerClass } from '../socketserver/index.ts';
 import { type BaseEnviron, makeEnviron } from './environ.ts';
@@ -115,13 +116,35 @@ export interface MakeServerOptions extends HTTPServerOptions {
   handlerClass?: RequestHandlerClass | undefined;
 }
 
+/** What `makeServer()` knows; a server class of one's own may know more. */
+const OPTIONS: Readonly<Record<keyof MakeServerOptions, true>> = {
+  serverClass: true,
+  handlerClass: true,
+  limits: true,
+  timeouts: true,
+  inputBuffering: true,
+  dateField: true,
+  serverField: true,
+  responseTrailers: true,
+  logRequests: true,
+  selector: true,
+  bindAndActivate: true,
+  addressFamily: true,
+  requestQueueSize: true,
+  allowReuseAddress: true,
+  allowReusePort: true,
+  ipv6Only: true,
+  socketMode: true,
+  fd: true,
+};
+
 /**
  * A server for `application`, listening but not serving yet: `wsgiref.simple_server.make_server`.
  *
  * @param host an IP address, `localhost`, or '' for all interfaces by IPv4; nothing is looked up in DNS
  * @param port 0 lets the system choose: the real one is in `serverAddress`
  * @throws RyegateError `ERR_RYEGATE_ADDRESS`, `ERR_RYEGATE_APPLICATION`, `ERR_RYEGATE_LIMIT`,
- *   `ERR_RYEGATE_SELECTOR`; SystemCallError `ERR_RYEGATE_SYSTEM` when the address is refused
+ *   `ERR_RYEGATE_TIMEOUT`, `ERR_RYEGATE_OPTION`, `ERR_RYEGATE_SELECTOR`; SystemCallError `ERR_RYEGATE_SYSTEM` when the address is refused
  */
 export function makeServer(
   host: string,
@@ -129,6 +152,7 @@ export function makeServer(
   application: Application,
   options: MakeServerOptions = {},
 ): WSGIServer {
+  if (options?.serverClass === undefined) checkNames(options, OPTIONS);
   const { serverClass = WSGIServer, handlerClass = WSGIRequestHandler, ...settings } = options;
   const server = new serverClass([host, port], handlerClass, settings);
   try {

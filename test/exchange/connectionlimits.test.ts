@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
-import { afterAll, afterEach, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { HTTPConnection } from '../../src/http/connection.ts';
+import { Admission } from '../../src/httpserver/admission.ts';
 import {
   type Application,
   type RyegateError,
@@ -287,6 +288,54 @@ describeBackends('a limit of connections from one address', (selector) => {
       await client.send(get());
       expect(await status(client)).toBe(200);
     }
+  });
+});
+
+describe('one address', () => {
+  /** Whether a second client is turned away as the first has taken all there is for its address. */
+  function areOne(first: string, second: string): boolean {
+    const admission = new Admission({ connections: Infinity, connectionsPerAddress: 1 });
+    const [one, other] = [first, second].map(
+      (host) => ({ clientAddress: [host, 1] }) as unknown as StreamSocket,
+    ) as [StreamSocket, StreamSocket];
+    expect(admission.admit(one)).toBe(true);
+    const both = !admission.admit(other);
+    if (both) {
+      admission.leave(one);
+      expect(admission.admit(other)).toBe(true);
+    }
+    return both;
+  }
+
+  it.each([
+    ['2001:db8::1', '2001:db8:0:0:ffff::1'],
+    ['2001:db8::1', '2001:db8::'],
+    ['2001:db8:0:1::1', '2001:db8:0:1:ffff:ffff:ffff:ffff'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::'],
+    ['1:2:3:4::', '1:2:3:4:5:6:7:8'],
+    ['1:0:0:4::8', '1::4:0:0:0:8'],
+    ['::ffff:1.2.3.4', '1.2.3.4'],
+    ['::FFFF:1.2.3.4', '1.2.3.4'],
+    ['::1', '::1'],
+    ['::1', '::2'],
+    ['::', '::1'],
+  ])('is %s, and %s', (first, second) => {
+    expect(areOne(first, second)).toBe(true);
+    expect(areOne(second, first)).toBe(true);
+  });
+
+  it.each([
+    ['2001:db8::1', '2001:db8:0:1::1'],
+    ['2001:db8::1', '2001:db9::1'],
+    ['1::4:0:0:0:8', '1::8'],
+    ['::ffff:1.2.3.4', '::ffff:1.2.3.5'],
+    ['::ffff:1.2.3.4', '::1'],
+    ['1.2.3.4', '1.2.3.5'],
+    ['::1', '127.0.0.1'],
+    ['1::', '::1'],
+  ])('is not %s and %s', (first, second) => {
+    expect(areOne(first, second)).toBe(false);
+    expect(areOne(second, first)).toBe(false);
   });
 });
 

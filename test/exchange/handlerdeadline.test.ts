@@ -62,7 +62,7 @@ describeBackends('the deadline of a handler', (selector) => {
     await eventually(() => result.closed > 0, 'the late result is closed');
     await sleep(20);
     expect([result.closed, begun, aborted]).toEqual([1, 0, true]);
-    expect(exchange.errors.getValue()).toMatch(/timeouts\.handler/);
+    expect(exchange.errors.getValue()).toMatch(/^ERR_RYEGATE_HANDLER_TIMEOUT: .*timeouts\.handler/);
     expect(exchange.errors.getValue().match(/timeouts\.handler/g)).toHaveLength(1);
     expect(text(await exchange.ask(get('/next')))).toBe('hello');
   });
@@ -160,6 +160,26 @@ describeBackends('the deadline of a handler', (selector) => {
     await sleep(LONG);
     slow.socket.resume();
     expect((await slow.response()).body).toHaveLength(8 * MUCH);
+  });
+
+  it('is put off by whatever is read', async () => {
+    const size = 65_536;
+    const app: Application = async (environ, startResponse) => {
+      const input = environ['wsgi.input'];
+      let total = 0;
+      for (let i = 0; i < 10; i++) {
+        await sleep(SHORT * 333);
+        total += (await input.read(Math.floor(size / 10))).length;
+      }
+      startResponse('200 OK', PLAIN);
+      return String(total + (await input.read()).length);
+    };
+    for (const inputBuffering of ['stream', 'buffer'] as const) {
+      const exchange = serve(app, { selector, timeouts, inputBuffering });
+      const response = await exchange.ask(post('x'.repeat(size)));
+      expect([response.status, text(response)]).toEqual([200, String(size)]);
+      expect(exchange.errors.getValue()).toBe('');
+    }
   });
 
   it('does not count the time in which a body is buffered', async () => {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect as connectTLS } from 'node:tls';
-import { expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { type Application, type RyegateError, WSGIServer } from '../../src/index.ts';
 import { describeBackends } from '../support/backends.ts';
 import { type ExchangeOptions, exchanges, get, PLAIN } from '../support/exchange.ts';
@@ -8,6 +8,11 @@ import { text } from '../support/rawclient.ts';
 
 /** The beginning of a ClientHello of TLS 1.2. */
 const HELLO = Buffer.from([0x16, 0x03, 0x01, 0x00, 0xc8, 0x01, 0x00, 0x00, 0xc4, 0x03, 0x03]);
+
+const monotonic = performance.now.bind(performance);
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 class Noting extends WSGIServer {
   readonly notices: RyegateError[] = [];
@@ -58,6 +63,23 @@ describeBackends('a client that speaks TLS', (selector) => {
     }
     expect(notices).toHaveLength(1);
     expect(notices[0]?.message).toMatch(/TLS.*http:\/\//);
+  });
+
+  it('is told of once a minute by the monotonic clock', async () => {
+    const { exchange, notices } = start();
+    const tellAfter = async (seconds: number): Promise<number> => {
+      vi.spyOn(performance, 'now').mockImplementation(() => monotonic() + seconds * 1000);
+      const client = await exchange.client();
+      await client.send(HELLO);
+      await client.ended();
+      client.destroy();
+      return notices.length;
+    };
+    expect(await tellAfter(0)).toBe(1);
+    expect(await tellAfter(30)).toBe(1);
+    expect(await tellAfter(60)).toBe(2);
+    expect(await tellAfter(90)).toBe(2);
+    expect(await tellAfter(120)).toBe(3);
   });
 
   it('of node:tls sees the handshake fail at once', async () => {

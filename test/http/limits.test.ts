@@ -7,6 +7,7 @@ import {
   type NumericLimit,
   resolveLimits,
 } from '../../src/http/limits.ts';
+import { type PartialTimeouts, resolveTimeouts } from '../../src/http/timeouts.ts';
 import { errorOf } from '../support/backends.ts';
 
 function resolveUntyped(limits: unknown): Readonly<Limits> {
@@ -110,5 +111,42 @@ describe('resolveLimits', () => {
     expect(thrown).toBeInstanceOf(RyegateError);
     expect(thrown).toMatchObject({ code: 'ERR_RYEGATE_LIMIT' });
     expect((thrown as Error).message).toContain(Object.keys(limits)[0]);
+  });
+});
+
+describe.each([
+  ['limits', 'connections', 'ERR_RYEGATE_LIMIT', resolveUntyped],
+  [
+    'timeouts',
+    'head',
+    'ERR_RYEGATE_TIMEOUT',
+    (given: unknown) => resolveTimeouts(given as PartialTimeouts),
+  ],
+] as const)('%s', (title, name, code, resolve) => {
+  it.each<[shown: string, given: unknown]>([
+    ['a Map', new Map()],
+    ['a Map of settings', new Map([[name, 1]])],
+    ['a Set', new Set()],
+    ['an object that inherits them', Object.create({ [name]: 1 })],
+    ['an instance', new (class Settings {})()],
+    ['a Date', new Date()],
+    ['an array', []],
+    ['an array of one', [1]],
+  ])('are not taken from %s', (_shown, given) => {
+    const error = errorOf(() => resolve(given));
+    expect(error).toMatchObject({ code });
+    expect((error as Error).message).toContain(`an object of ${title}`);
+  });
+
+  it('are taken from an object without a prototype', () => {
+    const given: unknown = Object.assign(Object.create(null), { [name]: 7 });
+    expect(resolve(given)).toMatchObject({ [name]: 7 });
+  });
+
+  it('of a long unknown name are refused with the beginning of it', () => {
+    const error = errorOf(() => resolve({ [`odd${'x'.repeat(100_000)}`]: 1 }));
+    expect(error).toMatchObject({ code });
+    expect((error as Error).message).toContain('oddxxx');
+    expect((error as Error).message.length).toBeLessThan(2000);
   });
 });

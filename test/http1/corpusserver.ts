@@ -6,6 +6,7 @@ import {
   type Environ,
   type MakeServerOptions,
   StringErrorStream,
+  validator,
   WSGIRequestHandler,
   WSGIServer,
 } from '../../src/index.ts';
@@ -177,7 +178,7 @@ export class CorpusServer extends WSGIServer {
 
   constructor(address: ServerAddress, options: MakeServerOptions) {
     super(address, CorpusHandler, options);
-    this.setApp(application);
+    this.setApp(validator(application));
   }
 
   override handleError(_request: unknown, _address: unknown, error: unknown): void {

@@ -638,6 +638,57 @@ describe('many chunks', () => {
   });
 });
 
+describe('a read that nobody awaits', () => {
+  it('ends no process when it fails', async () => {
+    const unhandled: unknown[] = [];
+    const note = (error: unknown): number => unhandled.push(error);
+    process.on('unhandledRejection', note);
+    try {
+      const failed = filled('a');
+      const waiting = filled('a');
+      void waiting.read();
+      for (const stream of [failed, waiting]) stream.fail(new Error('gone'));
+      for (const stream of [filled('a'), ended('a'), emptyInput]) {
+        void stream.read(Number.NaN);
+        void stream.readline('x' as unknown as number);
+        void stream.readlines({} as unknown as number);
+      }
+      void failed.read();
+      void failed.readline();
+      void failed.readlines();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(unhandled).toEqual([]);
+    } finally {
+      process.off('unhandledRejection', note);
+    }
+  });
+});
+
+describe('readline behind a line that could not be had at once', () => {
+  it.each([
+    ['readlineSync()', (stream: InputStream) => stream.readlineSync()],
+    ['readlineSync(1000)', (stream: InputStream) => stream.readlineSync(1000)],
+    ['readlinesSync()', (stream: InputStream) => stream.readlinesSync()],
+  ])('gives no more bytes than it was asked for: %s', async (_title, attempt) => {
+    const stream = filled('x'.repeat(50), 'y'.repeat(50));
+    expect(codeOf(() => attempt(stream))).toBe('ERR_RYEGATE_INPUT_NOT_BUFFERED');
+    expect(await text(stream.readline(10))).toBe('x'.repeat(10));
+    expect(codeOf(() => attempt(stream))).toBe('ERR_RYEGATE_INPUT_NOT_BUFFERED');
+    expect(await text(stream.readline(45))).toBe('x'.repeat(40) + 'y'.repeat(5));
+    stream.push(Buffer.from('z\nrest'));
+    expect(await text(stream.readline())).toBe(`${'y'.repeat(45)}z\n`);
+  });
+
+  it('gives no more than that behind a longer line that is waited for', async () => {
+    const stream = filled('x'.repeat(50));
+    const long = stream.readline(60);
+    const short = stream.readline(5);
+    stream.push(Buffer.from('y'.repeat(30)));
+    expect(await text(long)).toBe('x'.repeat(50) + 'y'.repeat(10));
+    expect(await text(short)).toBe('y'.repeat(5));
+  });
+});
+
 describe('emptyInput', () => {
   it('is at its end and cannot be changed', async () => {
     emptyInput.push(Buffer.from('x'));

@@ -1,11 +1,8 @@
 import { writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import {
-  DEFAULT_SOCKET_SETTINGS,
-  type SocketSettings,
-  type StreamSocket,
-} from '../../src/reactor/streamsocket.ts';
+import { DEFAULT_SOCKET_SETTINGS, type SocketSettings } from '../../src/reactor/socketsettings.ts';
+import type { StreamSocket } from '../../src/reactor/streamsocket.ts';
 import { describeBackends } from '../support/backends.ts';
 import { benchMaker, type Connection, isAtEnd, readAvailable } from '../support/reactors.ts';
 

@@ -1,7 +1,7 @@
 // A server over the compiled package that is asked to harm itself, and tells how it bears that.
 // `node faultserver.mjs SELECTOR`
 import { closeSync, openSync, readdirSync } from 'node:fs';
-import { makeServer } from '../../dist/index.js';
+import { makeServer, validator } from '../../dist/index.js';
 
 const opened = [];
 let latest = 0;
@@ -66,6 +66,6 @@ const application = (environ, startResponse) => {
   return pages[environ.PATH_INFO](environ);
 };
 
-const server = makeServer('127.0.0.1', 0, application, { selector: process.argv[2] });
+const server = makeServer('127.0.0.1', 0, validator(application), { selector: process.argv[2] });
 console.log(`http://127.0.0.1:${server.serverAddress[1]}/`);
 server.serveForever();

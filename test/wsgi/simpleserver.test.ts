@@ -3,12 +3,14 @@ import {
   type Application,
   demoApp,
   type Environ,
+  type MakeServerOptions,
   makeServer,
   ServerHandler,
   StringErrorStream,
   WSGIRequestHandler,
   WSGIServer,
 } from '../../src/index.ts';
+import { codeOf } from '../support/backends.ts';
 import { Exchange, exchanges, get, PLAIN, request } from '../support/exchange.ts';
 import { eventually, field, text } from '../support/rawclient.ts';
 
@@ -42,6 +44,24 @@ describe('makeServer()', () => {
     expect(keys).toEqual([...keys].sort());
     await server.shutdown();
     await serving;
+  });
+
+  it.each<unknown>([
+    null,
+    5,
+    'limits',
+    { limit: {} },
+    { timeout: { head: 1 } },
+    { constructor: 1 },
+  ])('refuses the options %j, which would protect nobody', (options) => {
+    const make = (): unknown => makeServer('127.0.0.1', 0, hello, options as MakeServerOptions);
+    expect(codeOf(make)).toBe('ERR_RYEGATE_OPTION');
+  });
+
+  it('leaves the options of a server class to that', () => {
+    class Server extends WSGIServer {}
+    const options = { serverClass: Server, colour: 'green' };
+    open.push(makeServer('127.0.0.1', 0, hello, options as MakeServerOptions));
   });
 
   it('takes a server class, a handler class and settings', () => {

@@ -53,7 +53,9 @@ async function keepAsking(wires, isOver) {
 export const descriptorLimit = {
   number: 11,
   title: 'nofile 64 and 200 connects',
-  pass: `< ${ACCEPTS} accept4 calls/s, CPU < ${CPU} %, who is there is served, recovery < 1 s`,
+  pass:
+    `< ${ACCEPTS} accept4 calls/s, CPU < ${CPU} %, who is there is served, some of the others are ` +
+    'shed with 503, recovery < 1 s',
   async run(arena) {
     const server = await arena.server({}, { prefix: ['prlimit', '--nofile=64'] });
     const old = await Promise.all(Array.from({ length: 5 }, () => Wire.open(server.address)));
@@ -77,7 +79,7 @@ export const descriptorLimit = {
       [`${accepts.toFixed(0)} accept4/s`, accepts > 0 && accepts < ACCEPTS],
       [`CPU ${cpu.toFixed(1)} %`, cpu < CPU],
       [`5 clients served, slowest ${slowest.toFixed(0)} ms`, slowest < 500],
-      [`${shed} of 200 shed with 503`, true],
+      [`${shed} of 200 shed with 503`, shed > 0],
       [`${status} after ${recovery.toFixed(0)} ms`, status === 200 && recovery < 1000],
     ];
   },

@@ -79,8 +79,12 @@ async function refusal(server, request) {
   wire.destroy();
   const ran = (await server.counts()).requests - before;
   const [status = 0] = wire.statuses;
-  const closes = /\r\nConnection: close\r\n/i.test(wire.received);
-  return { status, alone: wire.statuses.length === 1 && closes, ran };
+  return { status, alone: answeredOnce(wire), ran };
+}
+
+/** Whether the one answer says that the connection is closed. */
+function answeredOnce({ statuses, received }) {
+  return statuses.length === 1 && /\r\nConnection: close\r\n/i.test(received);
 }
 
 /** The status of a request that is within the limits, on a connection of its own. */
@@ -162,6 +166,12 @@ export const heads = {
 
 /** Bytes of a body that does not end before the server ends it. */
 const ENDLESS = 64 << 20;
+/** Bytes that the server receives at once at most. */
+const RECEIVE = 65_536;
+/** The head, and the sizes of the chunks of a flood until the limit. */
+const FRAMING = 1024;
+/** A page that answers after a while without having looked at the body. */
+const LATER = '/later?300';
 
 /** Sends chunks until the server answers or closes; what it answered, and what it let be sent. */
 async function flood(server, head) {
@@ -179,33 +189,55 @@ async function flood(server, head) {
   }
   await wire.ended();
   wire.destroy();
-  return { statuses: wire.statuses.join(), sent };
+  return { status: wire.statuses.join(), told: answeredOnce(wire), ending: wire.ending, sent };
+}
+
+/** What a flood came to, and what of it the server and its application took. */
+async function floodFigures(server, path, expected, allowed) {
+  const before = await server.counts();
+  const head = CHUNKED.replace('/count', path);
+  const { sent, told, ending, status } = await flood(server, head);
+  const after = await server.counts();
+  const given = after.bodyBytes - before.bodyBytes;
+  const taken = after.received - before.received;
+  return [
+    [
+      `${path} chunked ${status}, closed by ${ending}`,
+      // Only a refusal knows already that the connection will not be kept.
+      status === expected && (told || status !== '413'),
+    ],
+    [`application got ${given} bytes`, given <= allowed],
+    [`server took ${taken} bytes`, taken > 0 && taken <= allowed + FRAMING],
+    [`client had written ${(sent / 2 ** 20).toFixed(1)} MiB`, sent < ENDLESS / 2],
+  ];
 }
 
 export const bodyLimit = {
   number: 9,
-  title: 'bodies that are too large',
-  pass: '413; told the length: refused before reading; chunked: cut at the limit + one buffer',
+  title: 'bodies that are too large, read by the handler (/count) or not (/later)',
+  pass:
+    'by length 413 before the handler is run; chunked 413, or the answer of a handler that does ' +
+    'not read; closed; at most the limit + one receive of 64 KiB taken',
   async run(arena) {
     const limit = 1 << 20;
     const server = await arena.server({ limits: { bodyBytes: limit } });
-    const told = await refusal(server, `${POST}Content-Length: ${limit + 1}\r\n\r\n`);
-    const exact = `${POST}Content-Length: ${limit}\r\n\r\n${'x'.repeat(limit)}`;
-    const passed = await acceptance(server, exact);
-    const before = await server.counts();
-    const chunked = await flood(server, CHUNKED);
-    const read = (await server.counts()).bodyBytes - before.bodyBytes;
-    const unread = await flood(server, CHUNKED.replace('/count', '/later?300'));
+    const strict = await arena.server({ limits: { bodyBytes: limit / 32 } });
+    const length = (size) => `Content-Length: ${size}\r\n\r\n`;
+    const told = [];
+    for (const path of ['/count', LATER]) {
+      const head = POST.replace('/count', path) + length(limit + 1);
+      const { status, alone, ran } = await refusal(server, head);
+      told.push([`${path} by length ${status}, run ${ran}`, status === 413 && alone && ran === 0]);
+    }
+    const passed = await acceptance(server, POST + length(limit) + 'x'.repeat(limit));
     return [
-      [`told ${told.status}, run ${told.ran}`, told.status === 413 && told.alone && told.ran === 0],
-      [`at the limit ${passed}`, passed === 200],
-      [`chunked ${chunked.statuses}`, chunked.statuses === '413'],
-      [`application got ${read} of ${limit} bytes`, read <= limit],
-      [`client had written ${(chunked.sent / limit).toFixed(1)} MiB`, chunked.sent < ENDLESS / 2],
-      [
-        `handler that does not read: ${unread.statuses}, ${(unread.sent / limit).toFixed(1)} MiB`,
-        unread.sent < ENDLESS / 2,
-      ],
+      ...told,
+      [`at the limit of ${limit} bytes ${passed}`, passed === 200],
+      ...(await floodFigures(server, '/count', '413', limit + RECEIVE)),
+      ...(await floodFigures(server, LATER, '200', limit + RECEIVE)),
+      [`limit of ${limit / 32} bytes`, true],
+      ...(await floodFigures(strict, '/count', '413', limit / 32 + RECEIVE)),
+      ...(await floodFigures(strict, LATER, '200', limit / 32 + RECEIVE)),
     ];
   },
 };

@@ -5,6 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { watchScheduling } from '../support/measure.mjs';
 import { ask, get, Wire } from '../support/wire.mjs';
 
+const CUT_BODIES = ['Content-Length: 9\r\n\r\nabc', 'Transfer-Encoding: chunked\r\n\r\n3\r\nabc'];
+
 /** Sends, finishes sending, and returns the wire when the server has ended the connection. */
 async function halfClosed(server, request) {
   const wire = await Wire.open(server.address);
@@ -18,32 +20,39 @@ async function halfClosed(server, request) {
 export const halfClose = {
   number: 14,
   title: 'half-closed clients',
-  pass: 'FIN after the request: whole answer; FIN before its end: closed quietly, debug log alone',
+  pass:
+    'FIN after the request: whole answer; FIN before its end: not a byte, also for a body that is ' +
+    'buffered (a handler that was reading the body answers 400); only the debug log tells',
   async run(arena) {
     const server = await arena.server();
+    const buffering = await arena.server({ inputBuffering: 'buffer' });
     const debugged = await arena.server({}, { env: { NODE_DEBUG: 'ryegate' } });
     const rounds = 50;
     let whole = 0;
-    let quiet = 0;
+    let silent = 0;
+    let refused = 0;
     for (let i = 0; i < rounds; i++) {
       const large = await halfClosed(server, get('/pieces'));
       const late = await halfClosed(server, get('/later?20'));
       if (large.received.length > 8 * 2 ** 20 && large.received.endsWith('0\r\n\r\n')) whole += 1;
       if (late.received.endsWith('\r\n\r\nhello\n')) whole += 1;
       const cut = get().slice(0, 1 + (i % (get().length - 1)));
-      const body = 'POST /count HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc';
-      if ((await halfClosed(server, cut)).received === '') quiet += 1;
-      // Its handler sees the read fail, and may answer.
-      if (!(await halfClosed(server, body)).statuses.includes(200)) quiet += 1;
+      const body = `POST /count HTTP/1.1\r\nHost: x\r\n${CUT_BODIES[i % 2]}`;
+      if ((await halfClosed(server, cut)).received === '') silent += 1;
+      if ((await halfClosed(buffering, body)).received === '') silent += 1;
+      // Its handler has been run, sees the read fail, and lets the server answer.
+      if ((await halfClosed(server, body)).statuses.join() === '400') refused += 1;
     }
     await halfClosed(debugged, get().slice(0, 9));
     await debugged.quiet();
-    await server.quiet();
+    await Promise.all([server.quiet(), buffering.quiet()]);
+    const errors = server.stderr + buffering.stderr;
     const said = debugged.stderr.split('\n').filter((line) => /ryegate/i.test(line));
     return [
       [`${whole} of ${2 * rounds} answers whole`, whole === 2 * rounds],
-      [`${quiet} of ${2 * rounds} closed quietly`, quiet === 2 * rounds],
-      [`stderr ${server.stderr.length} bytes`, server.stderr === ''],
+      [`${silent} of ${2 * rounds} cut requests closed without a byte`, silent === 2 * rounds],
+      [`${refused} of ${rounds} handlers' reads ended with 400`, refused === rounds],
+      [`stderr ${errors.length} bytes`, errors === ''],
       [`${said.length} lines with NODE_DEBUG=ryegate`, said.length > 0],
     ];
   },

@@ -2,10 +2,10 @@
 // JSON of { address, options }. It tells its address by a message, and answers messages; see
 // `answers`.
 import { createReadStream } from 'node:fs';
-import { WSGIRequestHandler, WSGIServer } from '../../../dist/index.js';
+import { validator, WSGIRequestHandler, WSGIServer } from '../../../dist/index.js';
 
 const { address, options } = JSON.parse(process.argv[2]);
-const counts = { requests: 0, bodyBytes: 0, opened: 0, closed: 0, refused: [] };
+const counts = { requests: 0, bodyBytes: 0, received: 0, opened: 0, closed: 0, refused: [] };
 const warnings = [];
 process.on('warning', ({ name, code, message }) => warnings.push({ name, code, message }));
 
@@ -75,8 +75,29 @@ function application(environ, startResponse) {
   return page ? page(environ) : 'no such page\n';
 }
 
-const server = new WSGIServer(address, WSGIRequestHandler, options);
-server.setApp(application);
+let metered = false;
+
+/** From now on all connections count what they receive, until they linger. */
+function meter({ protocol }) {
+  metered = true;
+  const prototype = Object.getPrototypeOf(protocol);
+  const { dataReceived } = prototype;
+  prototype.dataReceived = function countReceived(bytes, start, end) {
+    counts.received += end - start;
+    dataReceived.call(this, bytes, start, end);
+  };
+}
+
+class Handler extends WSGIRequestHandler {
+  run() {
+    const handling = super.run();
+    if (!metered) meter(this.request);
+    return handling;
+  }
+}
+
+const server = new WSGIServer(address, Handler, options);
+server.setApp(validator(application));
 
 const answers = {
   counts: () => ({
