@@ -99,8 +99,8 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
 
   /** Pauses while a client sends requests faster than they are answered, or takes no answers. */
   #regulate(): void {
-    // A body's pace is set by its reader.
-    if (this.#arriving !== null || this.#state === 'over') return;
+    // A body's pace is set by its reader, and after a refusal nothing is looked at.
+    if (this.#arriving !== null || this.#state === 'refused' || this.#state === 'over') return;
     const waiting = this.#deferred || this.#state === 'responding';
     const { pipelinedBytes } = this.#settings.limits;
     if (waiting && this.#residue !== null && this.#residue.length >= pipelinedBytes) {

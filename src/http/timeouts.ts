@@ -18,7 +18,7 @@ export interface Timeouts {
   /** For a body, before its rate has to be the limit `bodyRate`. */
   readonly bodyGrace: number;
   /**
-   * For a handler that neither sends nor waits for its client; then 503, or the connection is
+   * For a handler that neither reads, sends nor waits for its client; then 503, or the connection is
    * aborted when the head has been sent.
    */
   readonly handler: number;

@@ -5,13 +5,13 @@ import { Pace, type PaceRules } from './pace.ts';
 export class OutputPace {
   readonly #fd: number;
   readonly #pace: Pace;
-  /** Bytes that the kernel should hold unless the peer has acknowledged some. */
-  #held: number;
+  /** Bytes that the kernel should hold unless the peer has acknowledged some; null: it cannot tell. */
+  #held: number | null;
 
   constructor(rules: PaceRules, fd: number, now: number) {
     this.#fd = fd;
     this.#pace = new Pace(rules, now);
-    this.#held = native.unacknowledged(fd);
+    this.#held = heldBy(fd);
   }
 
   get deadline(): number {
@@ -20,9 +20,13 @@ export class OutputPace {
 
   /** The kernel has taken `count` bytes. */
   took(now: number, count: number): void {
+    if (this.#held === null) {
+      this.#pace.progress(now, count);
+      return;
+    }
+    // Counted when it is acknowledged.
     this.#held += count;
-    // Counted when it is acknowledged, where the system tells.
-    this.#pace.progress(now, this.#held < 0 ? count : 0);
+    this.#pace.progress(now, 0);
   }
 
   /**
@@ -30,9 +34,16 @@ export class OutputPace {
    * which can be megabytes: so what the peer has acknowledged counts as well.
    */
   isTooSlow(now: number): boolean {
-    const held = native.unacknowledged(this.#fd);
-    if (held >= 0 && held < this.#held) this.#pace.progress(now, this.#held - held);
+    const held = heldBy(this.#fd);
+    if (held !== null && this.#held !== null && held < this.#held) {
+      this.#pace.progress(now, this.#held - held);
+    }
     this.#held = held;
     return this.#pace.deadline <= now;
   }
+}
+
+function heldBy(fd: number): number | null {
+  const held = native.unacknowledged(fd);
+  return held < 0 ? null : held;
 }
