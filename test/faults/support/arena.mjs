@@ -116,15 +116,16 @@ export class Arena {
   }
 
   /**
-   * A serving server. `options` are those of `makeServer()`; `prefix` is a command to run it under.
+   * A serving server. `options` are those of `makeServer()`; `prefix` is a command to run it under,
+   * `flags` are Node's.
    */
-  async server(options = {}, { prefix = [], env, stderr } = {}) {
+  async server(options = {}, { prefix = [], flags = [], env, stderr } = {}) {
     const path = join(this.folder, `socket${this.#programs.length}`);
     const settings = {
       address: this.unix ? path : ['127.0.0.1', 0],
       options: { selector: this.selector, ...options },
     };
-    const node = [process.execPath, '--expose-gc', `${programs}server.mjs`];
+    const node = [process.execPath, '--expose-gc', ...flags, `${programs}server.mjs`];
     const [command, ...args] = [...prefix, ...node, JSON.stringify(settings)];
     const server = new Server(command, args, { env, stderr });
     this.#programs.push(server);
