@@ -18,8 +18,9 @@ export function compare(bytes: Buffer, ours: Outcome, theirs: Outcome): Comparis
     const full = stepAt(theirs, index);
     const other = withoutUnderscores(full);
     if (!sameStep(mine, other)) {
-      const before = theirs.requests[index - 1];
-      const place = { mine, other, text: textFrom(bytes, index), before };
+      const earlier = theirs.requests.slice(0, index);
+      const before = earlier.at(-1);
+      const place = { mine, other, text: textFrom(bytes, index), before, earlier };
       const found = DIFFERENCES.find(({ explains }) => explains(place));
       if (found === undefined) return { used, unexplained: index };
       return { used: [...used, found.name], unexplained: -1 };

@@ -308,8 +308,9 @@ const UPGRADES: readonly Difference[] = [
     reason:
       'It may be ignored, and the connection goes on with HTTP/1.1 (RFC 9110 7.8); Node, which ' +
       'ignores it too, loses what follows in the segment and the errors of the body.',
-    explains: ({ mine, other, before }) => {
-      if (isUpgrade(before)) return true;
+    explains: ({ mine, other, earlier }) => {
+      // What was lost may show later only, when the requests that follow are alike.
+      if (earlier.some(isUpgrade)) return true;
       if (mine.kind !== 'run' || other.kind !== 'run' || !isUpgrade(other.request)) return false;
       return mine.request.bodyEnd !== 'incomplete' && other.request.bodyEnd === 'incomplete';
     },

@@ -15,6 +15,8 @@ export interface Place {
   readonly text: string;
   /** The request before it, as Node saw it; the same to both. */
   readonly before: SeenRequest | undefined;
+  /** That and all before it. */
+  readonly earlier: readonly SeenRequest[];
 }
 
 /** Whether ours refused the head with this code, and Node did not. */
