@@ -18,12 +18,3 @@ export function toMilliseconds(seconds: number): number {
   }
   return seconds <= 0 ? 0 : Math.min(Math.ceil(seconds * 1000), LONGEST);
 }
-
-/** Throws `ERR_RYEGATE_TIMEOUT` unless `seconds` is a number above 0. */
-export function checkSeconds(name: string, seconds: number): number {
-  if (typeof seconds === 'number' && seconds > 0) return seconds;
-  throw new RyegateError(
-    'ERR_RYEGATE_TIMEOUT',
-    `invalid ${name} ${String(seconds)}: expected seconds, more than 0`,
-  );
-}

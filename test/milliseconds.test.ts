@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkSeconds, toMilliseconds } from '../src/milliseconds.ts';
+import { toMilliseconds } from '../src/milliseconds.ts';
 
 describe('toMilliseconds', () => {
   it.each([
@@ -18,18 +18,6 @@ describe('toMilliseconds', () => {
 
   it('refuses NaN', () => {
     expect(() => toMilliseconds(Number.NaN)).toThrow(
-      expect.objectContaining({ code: 'ERR_RYEGATE_TIMEOUT' }),
-    );
-  });
-});
-
-describe('checkSeconds', () => {
-  it.each([1e-9, 65, Number.POSITIVE_INFINITY])('lets %d pass', (seconds) => {
-    expect(checkSeconds('timeout', seconds)).toBe(seconds);
-  });
-
-  it.each([0, -1, Number.NaN, '5', null, {}])('refuses %o', (seconds) => {
-    expect(() => checkSeconds('timeout', seconds as number)).toThrow(
       expect.objectContaining({ code: 'ERR_RYEGATE_TIMEOUT' }),
     );
   });

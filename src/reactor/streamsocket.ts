@@ -380,6 +380,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
     if (!(protocol instanceof Discard)) {
       this.#protocol = new Discard(this);
       this.#reading = !this.#eof;
+      this.#lookAt = Infinity;
       this.setDeadline(Infinity);
       this.#reactor.report(protocol, null);
     }
