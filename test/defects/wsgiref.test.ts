@@ -1,27 +1,18 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type Application, BaseHTTPRequestHandler, WSGIServer } from '../../src/index.ts';
 import { exchanges, get, PLAIN, request } from '../support/exchange.ts';
 import { handlerKeeper } from '../support/handlers.ts';
 import { programStarter } from '../support/programs.ts';
 import { field, text } from '../support/rawclient.ts';
 import { dist, requireDist } from '../support/servers.ts';
+import { expectNoUnhandledRejections } from '../support/unhandled.ts';
 import { onlyResponse } from './refusals.ts';
 
 // The defects 10, 11 and 13 of the Python servers, which are wsgiref's.
 
 const serve = exchanges();
 const keeper = handlerKeeper();
-const unhandled: unknown[] = [];
-const note = (error: unknown): number => unhandled.push(error);
-beforeEach(() => {
-  process.on('unhandledRejection', note);
-});
-afterEach(async () => {
-  await sleep(1);
-  process.off('unhandledRejection', note);
-  expect(unhandled.splice(0)).toEqual([]);
-});
+expectNoUnhandledRejections();
 
 describe('10: wsgiref SystemExit -> 500 and continues', () => {
   const start = programStarter();

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import {
   type Application,
   type Environ,
@@ -18,21 +18,13 @@ import {
 } from '../support/exchange.ts';
 import { Handler, handlerKeeper } from '../support/handlers.ts';
 import { eventually, type RawClient } from '../support/rawclient.ts';
+import { expectNoUnhandledRejections } from '../support/unhandled.ts';
 
 // The defect 12 of the Python servers, which is wsgiref's. A line has the request and its status.
 
 const serve = exchanges();
 const keeper = handlerKeeper();
-const unhandled: unknown[] = [];
-const note = (error: unknown): number => unhandled.push(error);
-beforeEach(() => {
-  process.on('unhandledRejection', note);
-});
-afterEach(async () => {
-  await sleep(1);
-  process.off('unhandledRejection', note);
-  expect(unhandled.splice(0)).toEqual([]);
-});
+expectNoUnhandledRejections();
 
 describe('12: wsgiref failed/aborted requests never logged', () => {
   let logged: string[] = [];

@@ -1,24 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Limits } from '../../src/index.ts';
 import { get, post, request } from '../support/exchange.ts';
 import { Handler, handlerKeeper, type Server } from '../support/handlers.ts';
 import { bounded, eventually, text } from '../support/rawclient.ts';
 import { rejectionCode } from '../support/servers.ts';
+import { expectNoUnhandledRejections } from '../support/unhandled.ts';
 
 const { serve, connect, ask } = handlerKeeper();
 const CHUNK = Buffer.alloc(65_536, 'x');
 
-const unhandled: unknown[] = [];
-const note = (error: unknown): number => unhandled.push(error);
-beforeEach(() => {
-  process.on('unhandledRejection', note);
-});
-afterEach(async () => {
-  await sleep(1);
-  process.off('unhandledRejection', note);
-  expect(unhandled.splice(0)).toEqual([]);
-});
+expectNoUnhandledRejections();
 
 async function untilGone(server: Server): Promise<void> {
   await eventually(() => server.reactor.sockets.size === 0, 'the connection is over');

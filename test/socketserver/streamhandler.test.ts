@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import {
   type ClientAddress,
   type RequestHandlerClass,
@@ -9,6 +9,7 @@ import {
 } from '../../src/index.ts';
 import { describeBackends } from '../support/backends.ts';
 import { clientKeeper, eventually, gate, rejectionCode, serverKeeper } from '../support/servers.ts';
+import { expectNoUnhandledRejections } from '../support/unhandled.ts';
 
 const CHUNK = 64 * 1024;
 const CHUNKS = 512;
@@ -32,16 +33,7 @@ class ReportingServer extends TCPServer {
 describeBackends('a stream handler', (selector) => {
   const { keep, serve } = serverKeeper();
   const clients = clientKeeper();
-  const unhandled: unknown[] = [];
-  const note = (error: unknown): number => unhandled.push(error);
-  beforeEach(() => {
-    process.on('unhandledRejection', note);
-  });
-  afterEach(async () => {
-    await sleep(1);
-    process.off('unhandledRejection', note);
-    expect(unhandled.splice(0)).toEqual([]);
-  });
+  expectNoUnhandledRejections();
 
   function start(handler: RequestHandlerClass): ReportingServer {
     const server = keep(new ReportingServer(['127.0.0.1', 0], handler, { selector }));
