@@ -12,6 +12,7 @@
 #include "arguments.h"
 #include "control.h"
 #include "environment.h"
+#include "file_calls.h"
 #include "poller.h"
 #include "sockets.h"
 #include "wrappers.h"
@@ -22,10 +23,6 @@ namespace {
 
 using Napi::CallbackInfo;
 using Napi::Value;
-
-Value Result(const CallbackInfo& info, int result) { return Napi::Number::New(info.Env(), result); }
-
-bool Refused(const CallbackInfo& info) { return info.Env().IsExceptionPending(); }
 
 Value Socket(const CallbackInfo& info) {
   const int family = IntArgument(info, 0);
@@ -169,11 +166,6 @@ Value Request(const CallbackInfo& info) {
   return Napi::Number::New(info.Env(), ControlRequest(control.Data()));
 }
 
-template <Napi::Value (*function)(const CallbackInfo&)>
-void Export(Napi::Object exports, const char* name) {
-  exports.Set(name, Napi::Function::New<function>(exports.Env(), name));
-}
-
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   const auto environment = new Environment();
   env.SetInstanceData(environment);
@@ -207,6 +199,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<Attach>(exports, "controlAttach");
   Export<Detach>(exports, "controlDetach");
   Export<Request>(exports, "controlRequest");
+  DefineFileCalls(exports);
   return exports;
 }
 

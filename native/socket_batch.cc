@@ -19,10 +19,11 @@ constexpr size_t kReceiveMost = 64 * 1024;
 // With less room than this left, the rest of the batch waits for the next slab.
 constexpr size_t kReceiveLeast = 4 * 1024;
 
-#ifdef MSG_NOSIGNAL
-constexpr int kSendFlags = MSG_NOSIGNAL;
+// A file follows, which fills the packet.
+#ifdef MSG_MORE
+constexpr int kMore = MSG_MORE;
 #else
-constexpr int kSendFlags = 0;
+constexpr int kMore = 0;
 #endif
 
 // These concern one connection that has already gone, not the listener.
@@ -89,7 +90,7 @@ int SocketBatch::ReceiveMany(size_t count) {
   return static_cast<int>(most);
 }
 
-int SocketBatch::SendOne(const Send& entry, const std::vector<Span>& externals) const {
+int SocketBatch::SendBytes(const Send& entry, const std::vector<Span>& externals) const {
   if (!Within(entry.offset, entry.length, output_.size)) return -EINVAL;
   iovec parts[2];
   size_t used = 0;
@@ -108,18 +109,39 @@ int SocketBatch::SendOne(const Send& entry, const std::vector<Span>& externals) 
     // The result has to fit its word.
     parts[used++].iov_len = std::min(external.size - offset, size_t{1} << 30);
   }
+  if (used == 0 && entry.file >= 0) return 0;
+  const int flags = entry.file >= 0 ? kSendFlags | kMore : kSendFlags;
   ssize_t taken;
   do {
     if (used == 1) {
-      taken = send(entry.fd, parts[0].iov_base, parts[0].iov_len, kSendFlags);
+      taken = send(entry.fd, parts[0].iov_base, parts[0].iov_len, flags);
     } else {
       msghdr message{};
       message.msg_iov = parts;
       message.msg_iovlen = used;
-      taken = sendmsg(entry.fd, &message, kSendFlags);
+      taken = sendmsg(entry.fd, &message, flags);
     }
   } while (taken < 0 && errno == EINTR);
   return taken < 0 ? -errno : static_cast<int>(taken);
+}
+
+bool SocketBatch::SendOne(Send* entry, const std::vector<Span>& externals) {
+  entry->file_result = -EAGAIN;
+  entry->result = SendBytes(*entry, externals);
+  if (entry->result < 0) return false;
+  auto wanted = static_cast<size_t>(entry->length);
+  if (entry->external >= 0) {
+    wanted += externals[static_cast<size_t>(entry->external)].size -
+              static_cast<size_t>(entry->external_offset);
+  }
+  if (static_cast<size_t>(entry->result) < wanted) return false;
+  if (entry->file < 0) return true;
+  const auto position = static_cast<uint64_t>(entry->position_high) << 32 | entry->position_low;
+  const FilePart part{entry->file, static_cast<int64_t>(position),
+                      static_cast<size_t>(std::max(entry->count, 0)),
+                      (entry->flags & kCopyFile) != 0, (entry->flags & kWaitForFile) != 0};
+  entry->file_result = files_.Send(entry->fd, part);
+  return entry->file_result == entry->count;
 }
 
 void SocketBatch::SendMany(size_t count, const std::vector<Span>& externals) {
@@ -127,18 +149,10 @@ void SocketBatch::SendMany(size_t count, const std::vector<Span>& externals) {
   short_.clear();
   for (size_t i = 0; i < std::min(count, send_capacity()); ++i, ++entry) {
     if (!short_.empty() && std::find(short_.begin(), short_.end(), entry->fd) != short_.end()) {
-      entry->result = -EAGAIN;
+      entry->result = entry->file_result = -EAGAIN;
       continue;
     }
-    entry->result = SendOne(*entry, externals);
-    size_t wanted = static_cast<size_t>(std::max(entry->length, 0));
-    if (entry->result >= 0 && entry->external >= 0) {
-      wanted += externals[static_cast<size_t>(entry->external)].size -
-                static_cast<size_t>(entry->external_offset);
-    }
-    if (entry->result < 0 || static_cast<size_t>(entry->result) < wanted) {
-      short_.push_back(entry->fd);
-    }
+    if (!SendOne(entry, externals)) short_.push_back(entry->fd);
   }
 }
 

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "file_send.h"
+
 namespace ryegate {
 
 struct Span {
@@ -24,7 +26,12 @@ struct Receive {
 };
 struct Send {
   int32_t fd, offset, length, external, external_offset, result;
+  int32_t file;
+  uint32_t position_low, position_high;
+  int32_t count, flags, file_result;
 };
+constexpr int32_t kCopyFile = 1;
+constexpr int32_t kWaitForFile = 2;
 struct Accept {
   int32_t fd, family, port;
   uint32_t address[4];
@@ -48,13 +55,16 @@ class SocketBatch {
   void SendMany(size_t count, const std::vector<Span>& externals);
 
  private:
-  int SendOne(const Send& entry, const std::vector<Span>& externals) const;
+  int SendBytes(const Send& entry, const std::vector<Span>& externals) const;
+  // False when not all of it went.
+  bool SendOne(Send* entry, const std::vector<Span>& externals);
 
   Span input_;
   Span output_;
   Ring receives_;
   Ring sends_;
   Ring accepts_;
+  FileSender files_;
   std::vector<int32_t> short_;
 };
 

@@ -2,12 +2,18 @@
 // non-blocking from birth. Calls return a negative errno on failure.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <cstdint>
 #include <string>
 
-struct sockaddr_storage;
-
 namespace ryegate {
+
+#ifdef MSG_NOSIGNAL
+constexpr int kSendFlags = MSG_NOSIGNAL;
+#else
+constexpr int kSendFlags = 0;
+#endif
 
 enum class Option { kReuseAddress, kReusePort, kIpv6Only, kNoDelay };
 

@@ -19,6 +19,7 @@ export {
   type ShutdownEvent,
   ShutdownHandle,
 } from './reactor/control.ts';
+export type { FilePart, FileProgress } from './reactor/fileregion.ts';
 export type { Protocol } from './reactor/protocol.ts';
 export type { ClientAddress, StreamSocket } from './reactor/streamsocket.ts';
 export {

@@ -64,6 +64,68 @@ export interface Native {
   /** A close-on-exec, non-blocking pair of connected unix stream sockets, or a negative errno. */
   socketPair(): [number, number] | number;
 
+  // Files. A path is its bytes, each a character up to U+00FF; a NUL in it is -EINVAL. `facts` is a
+  // Float64Array of `Fact.count` elements, whose places are those of `Fact`. What is opened is
+  // closed by `close()`, never by `node:fs`.
+
+  /**
+   * Opens the regular file or folder at `path` beneath the folder `root`, for reading: its
+   * descriptor, with all facts but the offset, or a negative errno. -EXDEV: the path is absolute or
+   * leads out of `root`. -EACCES (also): it is a FIFO, a device or the like. Where the system has no
+   * openat2(2), no link is followed at all (-ELOOP), and `..` is -EXDEV. With `wait` false -EAGAIN
+   * where a disk may have to be waited for to look the name up.
+   */
+  openBeneath(root: number, path: string, wait: boolean, facts: Float64Array): number;
+  /** As `openBeneath()` with `wait`, on the thread pool. */
+  openBeneathLater(root: number, path: string, facts: Float64Array, callback: FileCallback): void;
+  /** Opens a folder, also through links, as a root: its descriptor, or a negative errno. */
+  openFolder(path: string): number;
+  /**
+   * `fstatat()`, through links, wherever they lead: only to see whether what was opened is still
+   * what the name stands for. All facts but the offset. 0 or a negative errno.
+   */
+  statBeneath(root: number, path: string, facts: Float64Array): number;
+  /**
+   * `fstat()` and the offset, which is -1 where there is none. 0 or a negative errno; -EBADF also for
+   * what is not open for reading.
+   */
+  fileFacts(fd: number, facts: Float64Array): number;
+  /** `fstat()`: all facts but the offset. 0 or a negative errno. */
+  fileStatus(fd: number, facts: Float64Array): number;
+  /**
+   * Reads from `position` as far as bytes are in the page cache: how many, 0 at the end of the file.
+   * -EAGAIN when none is, or the system or file system cannot tell.
+   */
+  readNow(fd: number, buffer: Uint8Array, position: number): number;
+  /**
+   * On the thread pool, as those below. Until the callback is called the descriptors have to stay
+   * open and the memory must not be transferred. A thread that ends waits for what is under way.
+   *
+   * Reads from `position` until the buffer is full or the file ends: how many bytes.
+   */
+  readLater(fd: number, buffer: Uint8Array, position: number, callback: FileCallback): void;
+  /** Brings `count` bytes into the page cache: 0, also beyond the end of the file. */
+  readAhead(fd: number, position: number, count: number, callback: FileCallback): void;
+  /**
+   * Copies in the kernel where that can be (copy_file_range(2), else sendfile(2)), else in blocks:
+   * how many bytes, less than `count` only where `from` ends. The offset of `to` may change.
+   */
+  copyRange(
+    from: number,
+    fromPosition: number,
+    to: number,
+    toPosition: number,
+    count: number,
+    callback: FileCallback,
+  ): void;
+  /**
+   * A file without a name in `folder`, to read and write, with mode 0600: its descriptor, or a
+   * negative errno; -EOPNOTSUPP and others where there are none (O_TMPFILE is Linux's).
+   */
+  openUnnamed(folder: string): number;
+  /** Gives a file of `openUnnamed()` a name, which must be free. 0 or a negative errno. */
+  linkUnnamed(fd: number, path: string): number;
+
   /** Publishes `waker` in a shared control block; see `reactor/control.ts`. */
   controlAttach(control: Int32Array, waker: NativeWaker): void;
   /** Withdraws the waker; after it returns no other thread touches its fd. */
@@ -78,6 +140,28 @@ export interface Native {
   readonly AF_INET6: number;
   readonly AF_UNIX: number;
 }
+
+/** Is told a result or a negative errno, in a turn of Node's loop to come. */
+export type FileCallback = (result: number) => void;
+
+/**
+ * Places in an array of a file's facts. Times are in seconds since 1970, with nanoseconds apart.
+ * Devices and inodes are two halves of 32 bits.
+ */
+export const Fact = {
+  mode: 0,
+  size: 1,
+  modified: 2,
+  modifiedNanoseconds: 3,
+  changed: 4,
+  changedNanoseconds: 5,
+  deviceHigh: 6,
+  deviceLow: 7,
+  inodeHigh: 8,
+  inodeLow: 9,
+  offset: 10,
+  count: 11,
+} as const;
 
 export type SocketOption = 'reuseAddress' | 'reusePort' | 'ipv6Only' | 'noDelay';
 
@@ -122,7 +206,11 @@ export interface BatchSlabs {
   output: Uint8Array;
   /** `[fd, offset, length]` a socket: the caller fills fd, `receiveMany` the rest. */
   receives: Int32Array;
-  /** `[fd, offset, length, external, externalOffset, result]` a run; `external` is -1 or an index. */
+  /**
+   * `[fd, offset, length, external, externalOffset, result, file, positionLow, positionHigh, count,
+   * flags, fileResult]` a run; `external` is -1 or an index, `file` -1 or a descriptor; the flags are
+   * 1: read and send the file, without sendfile(2), and 2: wait for the disk.
+   */
   sends: Int32Array;
   /** `[fd, family, port, a, b, c, d]` a connection. */
   accepts: Int32Array;
@@ -138,12 +226,16 @@ export interface NativeSocketBatch {
    */
   receiveMany(count: number): number;
   /**
-   * Sends `count` runs, in order, each the slab's bytes followed by the external buffer's rest.
-   * A result is the bytes taken, or a negative errno; runs after a short one of the same
-   * descriptor are not tried and get -EAGAIN.
+   * Sends `count` runs, in order, each the slab's bytes followed by the external buffer's rest, or
+   * by a part of a file. A result is the bytes taken, or a negative errno; runs after a short one of
+   * the same descriptor are not tried and get -EAGAIN. A file's result is 0 at its end, and
+   * `NOT_CACHED` when the disk would have to be waited for.
    */
   sendMany(count: number, externals: readonly Uint8Array[]): void;
 }
+
+/** The result of a file whose bytes are not in memory; no errno. */
+export const NOT_CACHED = -0x10000;
 
 const require = createRequire(import.meta.url);
 

@@ -1,5 +1,6 @@
 import { RyegateError } from '../errors.ts';
 import type { Chunk } from '../io/chunk.ts';
+import type { FilePart, FileProgress } from '../reactor/fileregion.ts';
 import { currentHTTPDate } from './date.ts';
 import { parseDecimal } from './grammar.ts';
 import type { HeaderList } from './headers.ts';
@@ -14,6 +15,16 @@ export interface ByteSink {
   writeLatin1(text: string): void;
   /** Whether a producer should wait until it is told of the drain. */
   readonly congested: boolean;
+  /**
+   * Takes the first `count` bytes of a part of a file. `copy`: not by sendfile(2). `told` is called
+   * once, later: with null when all of them went. Where it is missing, files are read and written.
+   */
+  writeFile?(
+    part: FilePart,
+    count: number,
+    copy: boolean,
+    told: (error: Error | null) => void,
+  ): FileProgress;
 }
 
 /** Whoever makes the body of a response. */
@@ -55,6 +66,8 @@ export interface ResponseSettings {
   readonly responseTrailers: boolean;
   /** The fields of a response after which the connection is kept; see `keptFields()`. */
   readonly keptFields: string;
+  /** Whether files are sent by sendfile(2), where the system has it. */
+  readonly sendfile: boolean;
 }
 
 /** Tells the client for how many whole seconds it may count on an idle connection. */
@@ -79,14 +92,15 @@ export class Response {
   keepAlive: boolean;
   /** 0 until `start()`. */
   status = 0;
-  /** Bytes of the body that were sent, or would have been to a GET. */
-  bytesSent = 0;
   readonly #sink: ByteSink;
   readonly #context: ResponseContext;
   readonly #owner: ResponseOwner;
   readonly #settings: ResponseSettings;
   #framing: Framing = 'none';
   #declared = -1;
+  #written = 0;
+  /** The file that is being sent. */
+  #file: FileProgress | null = null;
   #cut = false;
   #ended = false;
   #replaced = false;
@@ -103,6 +117,11 @@ export class Response {
     this.#owner = owner;
     this.#settings = settings;
     this.keepAlive = context.keepAlive;
+  }
+
+  /** Bytes of the body that were sent, or would have been to a GET. */
+  get bytesSent(): number {
+    return this.#written + (this.#file === null ? 0 : this.#file.sent);
   }
 
   get headSent(): boolean {
@@ -264,11 +283,11 @@ export class Response {
     }
     const size = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length;
     if (size === 0) return;
-    if (this.#framing === 'length' && this.bytesSent + size > this.#declared) {
+    if (this.#framing === 'length' && this.#written + size > this.#declared) {
       this.#writeRest(chunk);
       return;
     }
-    this.bytesSent += size;
+    this.#written += size;
     if (this.#framing === 'none') return;
     if (this.#framing !== 'chunked') {
       this.#send(chunk, size);
@@ -287,8 +306,8 @@ export class Response {
 
   #writeRest(chunk: Chunk): void {
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
-    const rest = bytes.subarray(0, this.#declared - this.bytesSent);
-    this.bytesSent += rest.length;
+    const rest = bytes.subarray(0, this.#declared - this.#written);
+    this.#written += rest.length;
     if (rest.length > 0) this.#sink.write(rest);
     if (this.#cut) return;
     this.#cut = true;
@@ -299,6 +318,41 @@ export class Response {
           'declare the true length, or none',
       ),
     );
+  }
+
+  /**
+   * Whether the body, or the rest of it, can be sent by `writeFile()`: the connection takes files as
+   * they are, and the head is unsent or has said where the body ends.
+   */
+  get takesFiles(): boolean {
+    if (this.#sink.writeFile === undefined || this.#trailers !== null) return false;
+    return this.#framing !== 'chunked';
+  }
+
+  /** Bytes of the body that the head has promised and that were not sent yet. */
+  get owed(): number {
+    return this.#declared < 0 ? Infinity : this.#declared - this.#written;
+  }
+
+  /**
+   * Sends a part of a file, of which no more than is owed, as a piece of the body. `told` is called
+   * once, later: with null when all of it went. False when there is nothing to send; then it is not.
+   * The order is that of `write()`, and a second piece has to wait until this one has been told of.
+   */
+  writeFile(part: FilePart, told: (error: Error | null) => void): boolean {
+    if (this.#ended) return false;
+    const count = Math.min(part.count, this.owed);
+    if (this.#framing === 'none' || count === 0) {
+      this.#written += count;
+      return false;
+    }
+    const sink = this.#sink as Required<ByteSink>;
+    this.#file = sink.writeFile(part, count, !this.#settings.sendfile, (error) => {
+      this.#written = this.bytesSent;
+      this.#file = null;
+      told(error);
+    });
+    return true;
   }
 
   /** The body is complete. */

@@ -37,6 +37,12 @@ export interface HTTPServerOptions extends TCPServerOptions {
   serverField?: boolean | undefined;
   /** Whether applications may send trailers to clients that ask for them. Default false. */
   responseTrailers?: boolean | undefined;
+  /**
+   * Whether files are sent by sendfile(2) where the system has it; else the addon reads and sends
+   * them. Default true. To be switched off for file systems that hand out wrong bytes that way, as
+   * shared folders of virtual machines have done.
+   */
+  sendfile?: boolean | undefined;
   /** Whether the handlers' default `logRequest()` writes a line for each request. Default false. */
   logRequests?: boolean | undefined;
 }
@@ -124,7 +130,7 @@ function settingsOf(options: HTTPServerOptions): HTTPSettings {
   const { inputBuffering = 'stream' } = options;
   const isBuffering = (value: string): boolean => value === 'stream' || value === 'buffer';
   checkOption('inputBuffering', inputBuffering, isBuffering, "'stream' or 'buffer'");
-  checkFlags(options, ['dateField', 'serverField', 'responseTrailers', 'logRequests']);
+  checkFlags(options, ['dateField', 'serverField', 'responseTrailers', 'sendfile', 'logRequests']);
   const { body: silence, bodyGrace: grace } = timeouts;
   return {
     limits,
@@ -136,6 +142,7 @@ function settingsOf(options: HTTPServerOptions): HTTPSettings {
     dateField: options.dateField ?? true,
     serverField: options.serverField ?? true,
     responseTrailers: options.responseTrailers ?? false,
+    sendfile: options.sendfile ?? true,
     keptFields: keptFields(timeouts.keepAlive),
   };
 }

@@ -1,14 +1,25 @@
 import { constants } from 'node:os';
 import { SystemCallError } from '../errors.ts';
 import { chunkChanged } from '../io/chunk.ts';
-import { native } from '../native.ts';
+import { NOT_CACHED, native } from '../native.ts';
+import { FileRegion, fileChanged, readFailed } from './fileregion.ts';
 import type { OutputQueue } from './outputqueue.ts';
 import { SEND_WORDS, SENDS, type Slabs } from './slabs.ts';
 import type { StreamSocket } from './streamsocket.ts';
 
 /** From this size on, in bytes, a chunk is sent from where it is instead of being copied. */
 const COPY_LIMIT = 32 * 1024;
-const EAGAIN = -constants.errno.EAGAIN;
+const { errno } = constants;
+const EAGAIN = -errno.EAGAIN;
+/** What sending a file fails with when the fault is the file's. */
+const FILE_FAULTS: ReadonlySet<number> = new Set(
+  [errno.EBADF, errno.EINVAL, errno.EIO, errno.EISDIR, errno.EOVERFLOW, errno.ESPIPE].map(
+    (number) => -number,
+  ),
+);
+
+const COPY_FILE = 1;
+const WAIT_FOR_FILE = 2;
 
 /**
  * The turn's output: bytes gather in the slab and leave together in the flush. What follows each
@@ -20,6 +31,10 @@ export class Output {
   readonly #externals: Uint8Array[] = [];
   /** Their sizes when they were written. */
   readonly #externalSizes: number[] = [];
+  /** The files of the runs that have one, in order. */
+  readonly #regions: FileRegion[] = [];
+  /** Those that are done with, to be told of. */
+  #ended: [socket: StreamSocket, region: FileRegion, error: Error | null][] = [];
   #count = 0;
   #used = 0;
   /** System calls made to send. */
@@ -30,7 +45,7 @@ export class Output {
   }
 
   get empty(): boolean {
-    return this.#count === 0;
+    return this.#count === 0 && this.#ended.length === 0;
   }
 
   latin1(socket: StreamSocket, text: string): void {
@@ -52,6 +67,27 @@ export class Output {
     } else {
       this.#external(chunk);
     }
+  }
+
+  /** Sends the head of a response and a file after it together. */
+  file(socket: StreamSocket, region: FileRegion): void {
+    if (!this.#reserve(socket, 0)) {
+      socket.queue?.push(region);
+      return;
+    }
+    this.#describe((this.#count - 1) * SEND_WORDS, region, socket.blocking);
+    this.#regions.push(region);
+  }
+
+  #describe(entry: number, region: FileRegion, blocking: boolean): void {
+    const { sends } = this.#slabs;
+    const wait = blocking || region.isAhead;
+    sends[entry + 6] = region.fd;
+    // The conversion keeps the low 32 bits.
+    sends[entry + 7] = region.position;
+    sends[entry + 8] = Math.floor(region.position / 2 ** 32);
+    sends[entry + 9] = region.next;
+    sends[entry + 10] = (region.copy ? COPY_FILE : 0) | (wait ? WAIT_FOR_FILE : 0);
   }
 
   /**
@@ -84,9 +120,9 @@ export class Output {
   /** Whether the last run is `socket`'s and can grow. */
   #endsWith(socket: StreamSocket): boolean {
     const last = this.#count - 1;
-    return (
-      last >= 0 && this.#owners[last] === socket && this.#slabs.sends[last * SEND_WORDS + 3] === -1
-    );
+    if (last < 0 || this.#owners[last] !== socket) return false;
+    const { sends } = this.#slabs;
+    return sends[last * SEND_WORDS + 3] === -1 && sends[last * SEND_WORDS + 6] === -1;
   }
 
   #open(socket: StreamSocket): void {
@@ -97,6 +133,7 @@ export class Output {
     sends[entry + 2] = 0;
     sends[entry + 3] = -1;
     sends[entry + 4] = 0;
+    sends[entry + 6] = -1;
     this.#owners[this.#count++] = socket;
   }
 
@@ -107,13 +144,22 @@ export class Output {
     const count = this.#count;
     this.#count = 0;
     this.#used = 0;
-    for (let i = 0; i < count; i++) this.#settle(this.#owners[i] as StreamSocket, i * SEND_WORDS);
+    let files = 0;
+    for (let i = 0; i < count; i++) {
+      const socket = this.#owners[i] as StreamSocket;
+      const entry = i * SEND_WORDS;
+      const whole = this.#settle(socket, entry);
+      if (this.#slabs.sends[entry + 6] === -1) continue;
+      this.#settleFile(socket, this.#regions[files++] as FileRegion, entry, whole);
+    }
     this.sends += count;
     this.#owners.length = 0;
     if (this.#externals.length > 0) this.#externals.length = this.#externalSizes.length = 0;
+    if (files > 0) this.#regions.length = 0;
   }
 
-  #settle(socket: StreamSocket, entry: number): void {
+  /** Whether all bytes of the run have gone, so that its file could follow. */
+  #settle(socket: StreamSocket, entry: number): boolean {
     const { sends, output } = this.#slabs;
     const length = sends[entry + 2] as number;
     const index = sends[entry + 3] as number;
@@ -121,23 +167,50 @@ export class Output {
     const result = sends[entry + 5] as number;
     if (external === undefined && result === length) {
       socket.took(length);
-      return;
+      return true;
     }
     if (external?.length !== this.#externalSizes[index]) {
       socket.reset(chunkChanged());
-      return;
+      return false;
     }
     if (result < 0 && result !== EAGAIN) {
       lose(socket, result);
-      return;
+      return false;
     }
     const taken = Math.max(result, 0);
     if (taken > 0) socket.took(taken);
     const start = sends[entry + 1] as number;
     if (taken < length) socket.keep(output.subarray(start + taken, start + length), true);
-    if (external === undefined) return;
+    if (external === undefined) return false;
     const gone = Math.max(taken - length, 0);
     if (gone < external.length) socket.keep(external.subarray(gone), false);
+    return false;
+  }
+
+  /** `tried`: the bytes before it have gone. */
+  #settleFile(socket: StreamSocket, region: FileRegion, entry: number, tried: boolean): void {
+    const result = tried ? (this.#slabs.sends[entry + 11] as number) : EAGAIN;
+    if (result > 0) region.advance(result);
+    if (region.remaining > 0) socket.keep(region, false);
+    if (result > 0) socket.took(result);
+    this.#judge(socket, region, result);
+  }
+
+  /** What the result of a file's last attempt means. */
+  #judge(socket: StreamSocket, region: FileRegion, result: number): void {
+    if (region.remaining === 0) this.#ended.push([socket, region, null]);
+    else if (result === NOT_CACHED) socket.awaitFile(region);
+    else if (result === 0) this.#ended.push([socket, region, fileChanged()]);
+    else if (FILE_FAULTS.has(result)) this.#ended.push([socket, region, readFailed(result)]);
+    else if (result < 0 && result !== EAGAIN) lose(socket, result);
+  }
+
+  /** Tells of the files that are done with. Whoever is told may write. */
+  tellEnded(): void {
+    if (this.#ended.length === 0) return;
+    const ended = this.#ended;
+    this.#ended = [];
+    for (const [socket, region, error] of ended) socket.fileEnded(region, error);
   }
 
   /** Sends from the queues of sockets that have become writable. */
@@ -155,7 +228,7 @@ export class Output {
     // The ring's first entry is used here.
     this.send();
     const { sends, receives, batch } = this.#slabs;
-    sends.set([fd, 0, 0, 0, 0]);
+    sends.set([fd, 0, 0, 0, 0, 0, -1]);
     batch.sendMany(1, [bytes]);
     native.shutdown(fd);
     // Closing with a request unread would reset the connection, and the client lose the answer.
@@ -166,14 +239,16 @@ export class Output {
 
   /** Whether the whole of the queue's first chunk went. */
   #sendHead(socket: StreamSocket, queue: OutputQueue): boolean {
-    const { sends, batch } = this.#slabs;
-    if (queue.changed) {
+    const { head } = queue;
+    if (head instanceof FileRegion) return this.#sendFile(socket, queue, head);
+    if (queue.hasChanged(head)) {
       socket.reset(chunkChanged());
       return false;
     }
-    const left = queue.head.length - queue.offset;
-    sends.set([socket.fd, 0, 0, 0, queue.offset]);
-    batch.sendMany(1, [queue.head]);
+    const { sends, batch } = this.#slabs;
+    const left = head.length - queue.offset;
+    sends.set([socket.fd, 0, 0, 0, queue.offset, 0, -1]);
+    batch.sendMany(1, [head]);
     this.sends++;
     const result = sends[5] as number;
     if (result < 0) {
@@ -184,7 +259,30 @@ export class Output {
     socket.took(result);
     return result === left;
   }
+
+  /** One attempt, whatever the client takes: the others have their turn. */
+  #sendFile(socket: StreamSocket, queue: OutputQueue, region: FileRegion): boolean {
+    if (region.reading || socket.closed) return false;
+    const { fault } = region;
+    if (fault !== null) {
+      this.#ended.push([socket, region, fault]);
+      return false;
+    }
+    const { sends, batch } = this.#slabs;
+    sends.set([socket.fd, 0, 0, -1, 0]);
+    this.#describe(0, region, socket.blocking);
+    batch.sendMany(1, NO_EXTERNALS);
+    this.sends++;
+    const result = sends[11] as number;
+    if (result > 0) region.advance(result);
+    if (region.remaining === 0) queue.shift();
+    if (result > 0) socket.took(result);
+    this.#judge(socket, region, result);
+    return region.remaining === 0;
+  }
 }
+
+const NO_EXTERNALS: readonly Uint8Array[] = [];
 
 function lose(socket: StreamSocket, errno: number): void {
   socket.abort(new SystemCallError(errno, 'send', 'the client has gone'));

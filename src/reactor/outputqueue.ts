@@ -1,10 +1,12 @@
+import { FileRegion } from './fileregion.ts';
+
 /** Small pieces are gathered into blocks of this size, in bytes. */
 const BLOCK = 16 * 1024;
 
-/** Bytes that the kernel has not taken yet, in order. */
+/** What the kernel has not taken yet, in order. */
 export class OutputQueue {
-  #chunks: Uint8Array[] = [];
-  /** The chunks' sizes when they were written. */
+  #chunks: (Uint8Array | FileRegion)[] = [];
+  /** The chunks' sizes when they were written; 0 for a file. */
   #sizes: number[] = [];
   #first = 0;
   /** How much of the first chunk has gone. */
@@ -12,19 +14,25 @@ export class OutputQueue {
   /** The free part of the last block, when it is one of ours. */
   #room: Buffer = Buffer.alloc(0);
 
-  get head(): Uint8Array {
-    return this.#chunks[this.#first] as Uint8Array;
+  get head(): Uint8Array | FileRegion {
+    return this.#chunks[this.#first] as Uint8Array | FileRegion;
   }
 
-  /** Whether the first chunk is no longer what was written. */
-  get changed(): boolean {
-    return this.head.length !== this.#sizes[this.#first];
+  /** Whether the disk has to be waited for. */
+  get reading(): boolean {
+    const { head } = this;
+    return head instanceof FileRegion && head.reading;
+  }
+
+  /** Whether `chunk`, the first one, is no longer what was written. */
+  hasChanged(chunk: Uint8Array): boolean {
+    return chunk.length !== this.#sizes[this.#first];
   }
 
   /** Keeps the chunk itself: it must not change until it has gone. */
-  push(chunk: Uint8Array): void {
+  push(chunk: Uint8Array | FileRegion): void {
     this.#chunks.push(chunk);
-    this.#sizes.push(chunk.length);
+    this.#sizes.push(chunk instanceof FileRegion ? 0 : chunk.length);
     this.#room = this.#room.subarray(this.#room.length);
   }
 
@@ -47,10 +55,14 @@ export class OutputQueue {
     this.#room = this.#room.subarray(bytes.length);
   }
 
-  /** The kernel has taken `count` bytes of the first chunk. */
+  /** The kernel has taken `count` bytes of the first chunk, which is not a file. */
   advance(count: number): void {
     this.offset += count;
-    if (this.offset < this.head.length) return;
+    if (this.offset === this.#sizes[this.#first]) this.shift();
+  }
+
+  /** The first chunk has gone. */
+  shift(): void {
     this.offset = 0;
     this.#chunks[this.#first++] = EMPTY;
     if (this.#first === this.#chunks.length) {
@@ -59,6 +71,11 @@ export class OutputQueue {
       this.#first = 0;
       this.#room = Buffer.alloc(0);
     }
+  }
+
+  /** Nothing of it will be sent. */
+  drop(error: Error): void {
+    for (const chunk of this.#chunks) if (chunk instanceof FileRegion) chunk.end(error);
   }
 }
 

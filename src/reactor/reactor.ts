@@ -334,6 +334,7 @@ export class Reactor {
     this.writable.length = 0;
     for (let round = 0; !this.#quiet && round < MOST_FLUSHES; round++) {
       this.output.send();
+      this.output.tellEnded();
       this.#settleAll();
     }
     this.#inTurn = false;

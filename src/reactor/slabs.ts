@@ -9,7 +9,7 @@ export const SENDS = 2048;
 export const ACCEPTS = 256;
 
 export const RECEIVE_WORDS = 3;
-export const SEND_WORDS = 6;
+export const SEND_WORDS = 12;
 export const ACCEPT_WORDS = 7;
 
 /** Node's own fast path, which its type declarations leave out. */

@@ -5,6 +5,7 @@ import { native } from '../native.ts';
 import { EVENT_READ, EVENT_WRITE } from '../selectors/selector.ts';
 import type { ServerAddress } from './address.ts';
 import { Discard } from './discard.ts';
+import { type FilePart, type FileProgress, FileRegion } from './fileregion.ts';
 import { OutputPace } from './outputpace.ts';
 import { OutputQueue } from './outputqueue.ts';
 import type { PaceRules } from './pace.ts';
@@ -162,6 +163,27 @@ export class StreamSocket implements Channel, Deferred, Timed {
     this.#reactor.wantFlush();
   }
 
+  /**
+   * Sends the first `count` bytes of a part of a file, without having them pass through JavaScript.
+   * `copy`: not by sendfile(2). `told` is called once, with null when the kernel has taken all.
+   */
+  writeFile(
+    part: FilePart,
+    count: number,
+    copy: boolean,
+    told: (error: Error | null) => void,
+  ): FileProgress {
+    const region = new FileRegion(part, count, copy, told);
+    if (this.#state === 'open') {
+      this.#buffered += count;
+      this.#reactor.output.file(this, region);
+      this.#reactor.wantFlush();
+    } else {
+      region.end(this.#error ?? ended());
+    }
+    return region;
+  }
+
   /** Stops receiving; the kernel's buffers then hold the peer back. */
   pause(): void {
     if (!this.#reading) return;
@@ -307,18 +329,43 @@ export class StreamSocket implements Channel, Deferred, Timed {
     return this.#queue;
   }
 
-  /** @internal The kernel did not take these bytes; `copy` when they lie in the slab. */
-  keep(bytes: Uint8Array, copy: boolean): void {
+  /** @internal The kernel did not take this; `copy` when it lies in the slab. */
+  keep(rest: Uint8Array | FileRegion, copy: boolean): void {
+    if (this.#state === 'closed') {
+      if (rest instanceof FileRegion) rest.end(this.#error ?? ended());
+      return;
+    }
     this.#queue ??= new OutputQueue();
-    if (copy) this.#queue.copy(bytes);
-    else this.#queue.push(bytes);
-    this.#watchPace();
+    if (copy) this.#queue.copy(rest as Uint8Array);
+    else this.#queue.push(rest);
     this.#reactor.settle(this);
+  }
+
+  /** @internal The disk is waited for before the queue goes on. */
+  awaitFile(region: FileRegion): void {
+    region.readAhead((error) => {
+      if (error !== null) {
+        this.fileEnded(region, error);
+      } else {
+        this.#reactor.writable.push(this);
+        this.#reactor.settle(this);
+      }
+    });
+    // The peer is not the one to act.
+    this.#pace = null;
+    this.#schedule();
+    this.#reactor.settle(this);
+  }
+
+  /** @internal A file has been sent, or cannot be sent to its end. */
+  fileEnded(region: FileRegion, error: Error | null): void {
+    this.#guard(() => region.end(error));
+    if (error !== null) this.reset(error);
   }
 
   /** The peer is waited for as long as output is held back. */
   #watchPace(): void {
-    if (this.#queue === null || this.#pace !== null) return;
+    if (this.#queue === null || this.#queue.reading || this.#pace !== null) return;
     const rules = this.#settings.write ?? (this.#state === 'open' ? null : LAST_PACE);
     if (rules !== null) this.#startPace(rules);
   }
@@ -355,14 +402,15 @@ export class StreamSocket implements Channel, Deferred, Timed {
     this.#unsettled = false;
     if (this.#state === 'closed') return;
     if (this.#state === 'ending' && this.#buffered === 0) this.#state = 'lost';
-    if (this.#state !== 'open') this.#watchPace();
+    this.#watchPace();
     if (this.#state === 'lost') this.#close();
     else if (this.#state === 'lingering') this.#linger();
     else this.#watch();
   }
 
   #watch(): void {
-    const wanted = (this.#reading ? EVENT_READ : 0) | (this.#queue !== null ? EVENT_WRITE : 0);
+    const waiting = this.#queue !== null && !this.#queue.reading;
+    const wanted = (this.#reading ? EVENT_READ : 0) | (waiting ? EVENT_WRITE : 0);
     if (wanted === this.#registered) return;
     try {
       this.#reactor.watch(this, this.#registered, wanted);
@@ -398,9 +446,15 @@ export class StreamSocket implements Channel, Deferred, Timed {
   }
 
   #close(): void {
+    const queue = this.#queue;
     this.#release();
     native.close(this.fd);
     this.#reactor.report(this.#protocol, this.#error);
+    this.#dropFiles(queue, this.#error);
+  }
+
+  #dropFiles(queue: OutputQueue | null, error: Error | null): void {
+    this.#guard(() => queue?.drop(error ?? ended()));
   }
 
   /**
@@ -408,8 +462,10 @@ export class StreamSocket implements Channel, Deferred, Timed {
    * another connection: it is not ours to close.
    */
   disown(error: Error): void {
+    const queue = this.#queue;
     this.#release();
     this.#reactor.report(this.#protocol, error);
+    this.#dropFiles(queue, error);
   }
 
   #release(): void {
@@ -425,6 +481,10 @@ export class StreamSocket implements Channel, Deferred, Timed {
     }
     this.#registered = 0;
   }
+}
+
+function ended(): Error {
+  return new Error('the connection has ended');
 }
 
 function tooSlow(): RyegateError {

@@ -1,6 +1,7 @@
 import { detached } from '../http/grammar.ts';
 import type { HTTPRequest } from '../http/request.ts';
 import type { ClientAddress } from '../reactor/streamsocket.ts';
+import { FileWrapper } from './filewrapper.ts';
 import type { Environ, ErrorStream } from './types.ts';
 
 /** What the environs of one server have in common. */
@@ -85,6 +86,8 @@ export function makeEnviron(
     'wsgi.multiprocess': false,
     'wsgi.run_once': false,
     'wsgi.input_terminated': true,
+    'wsgi.file_wrapper': FileWrapper,
+    'ryegate.blocking': request.connection.socket.blocking,
     [REQUEST]: request,
   } as unknown as Environ;
   Object.defineProperty(environ, 'ryegate.signal', LAZY_SIGNAL);

@@ -6,6 +6,8 @@ import { reasonPhrase } from '../http/status.ts';
 import { byteLength, checkChunk, describe } from '../io/chunk.ts';
 import { formatException } from '../socketserver/formatexception.ts';
 import { isThenable, observe } from '../thenable.ts';
+import { FileSender } from './filesender.ts';
+import { FileWrapper } from './filewrapper.ts';
 import { discardResult, type ResultReader, readResult } from './result.ts';
 import type {
   Application,
@@ -25,7 +27,7 @@ const ERROR_HEADERS: HeaderList = [['Content-Type', 'text/plain; charset=utf-8']
  * `wsgiref.handlers.BaseHandler`: runs one application for one request.
  *
  * For the caller: `run()`. To be overridden: `getStdin()`, `getStderr()`, `addCGIVars()`,
- * `setupEnviron()`, `logException()`, `errorOutput()`, `close()`, and the error settings.
+ * `setupEnviron()`, `sendfile()`, `logException()`, `errorOutput()`, `close()`, and the settings.
  */
 export abstract class BaseHandler implements Producer {
   wsgiMultithread = true;
@@ -35,12 +37,16 @@ export abstract class BaseHandler implements Producer {
   errorStatus = '500 Internal Server Error';
   errorHeaders: HeaderList = ERROR_HEADERS;
   errorBody = 'A server error occurred. Please contact the administrator.\n';
+  /** What `wsgi.file_wrapper` is; null for none. */
+  wsgiFileWrapper: typeof FileWrapper | null = FileWrapper;
   environ: Environ | null = null;
+  /** What the application returned. */
+  result: ApplicationResult | null = null;
   /** What `startResponse` was given last. */
   status: string | null = null;
   headers: HeaderList | null = null;
   readonly #response: Response;
-  #result: ResultReader | null = null;
+  #reader: ResultReader | null = null;
   #closed = false;
 
   constructor(response: Response) {
@@ -108,6 +114,7 @@ export abstract class BaseHandler implements Producer {
     environ['wsgi.multithread'] = this.wsgiMultithread;
     environ['wsgi.multiprocess'] = this.wsgiMultiprocess;
     environ['wsgi.run_once'] = this.wsgiRunOnce;
+    if (this.wsgiFileWrapper !== null) environ['wsgi.file_wrapper'] = this.wsgiFileWrapper;
   }
 
   /** PEP 3333's `start_response()`. A later call needs `error`, as exc_info does there. */
@@ -138,10 +145,33 @@ export abstract class BaseHandler implements Producer {
       this.#finishWith(result);
       return;
     }
-    this.#result = readResult(result, this);
-    if (this.#result === null) throw resultError(result);
+    this.#reader = readResult(result, this);
+    if (this.#reader === null) throw resultError(result);
+    this.result = result;
     if (Array.isArray(result) && result.length === 1) this.#finishWith(checkChunk(result[0]));
-    else this.#result.pump();
+    else if (!this.resultIsFile() || !this.sendfile()) this.#reader?.pump();
+  }
+
+  /** Whether the application returned a `wsgi.file_wrapper`. */
+  resultIsFile(): boolean {
+    return this.wsgiFileWrapper !== null && this.result instanceof this.wsgiFileWrapper;
+  }
+
+  /**
+   * Sends a file result in a way of its own. False when that cannot be done: then it is iterated.
+   * Whoever returns true has sent the head by `sendHeaders()`, and calls `finishContent()` when all
+   * has been sent, or `handleError()`. The default hands the file to the connection as it is.
+   */
+  sendfile(): boolean {
+    const { result } = this;
+    if (!(result instanceof FileWrapper) || !this.#response.takesFiles) return false;
+    const parts = result.parts();
+    if (parts === null || this.#reader === null) return false;
+    const sender = new FileSender(parts, this.#response, this, this.#reader);
+    this.#reader = sender;
+    if (!this.#response.headSent) this.sendHeaders(sender.size);
+    sender.pump();
+    return true;
   }
 
   /** The whole body in one chunk, so that its length is known. */
@@ -187,8 +217,13 @@ export abstract class BaseHandler implements Producer {
     return this.#response.satisfied;
   }
 
+  /** Whether no promise settles while the application runs: `serveForeverSync()`. */
+  get blocking(): boolean {
+    return false;
+  }
+
   drained(): void {
-    this.#result?.pump();
+    this.#reader?.pump();
   }
 
   clientGone(): void {
@@ -252,9 +287,9 @@ export abstract class BaseHandler implements Producer {
   }
 
   #closeResult(): void {
-    const result = this.#result;
-    this.#result = null;
-    result?.close();
+    const reader = this.#reader;
+    this.#reader = null;
+    reader?.close();
   }
 }
 

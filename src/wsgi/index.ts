@@ -2,6 +2,13 @@ export { type HeaderList, Headers } from '../http/headers.ts';
 export { StringErrorStream, WritableErrorStream } from '../io/errorstream.ts';
 export { demoApp } from './demoapp.ts';
 export type { BaseEnviron } from './environ.ts';
+export {
+  type BodyPart,
+  type DescriptorFile,
+  type FileLike,
+  FileWrapper,
+  type ReadableFile,
+} from './filewrapper.ts';
 export { BaseHandler } from './handlers.ts';
 export { type OutputFile, SimpleHandler } from './simplehandler.ts';
 export {

@@ -8,6 +8,8 @@ export interface ResultConsumer {
   readonly congested: boolean;
   /** Whether the rest need not be read. */
   readonly satisfied: boolean;
+  /** Whether no promise settles. */
+  readonly blocking: boolean;
   write(chunk: Chunk): void;
   /** The result is at its end. */
   finishContent(): void;
@@ -31,9 +33,11 @@ export function readResult(
   consumer: ResultConsumer,
 ): ResultReader | null {
   if (typeof result !== 'object' || result === null || result instanceof Uint8Array) return null;
-  if (Symbol.asyncIterator in result) return new AsyncReader(result, consumer);
-  if (Symbol.iterator in result) return new SyncReader(result, consumer);
-  return null;
+  const isSync = Symbol.iterator in result;
+  if (Symbol.asyncIterator in result && !(isSync && consumer.blocking)) {
+    return new AsyncReader(result, consumer);
+  }
+  return isSync ? new SyncReader(result as Iterable<Chunk>, consumer) : null;
 }
 
 /**

@@ -89,5 +89,6 @@ function responseTo(stdout: OutputFile, stderr: ErrorStream, environ: Environ): 
     serverField: true,
     responseTrailers: false,
     keptFields: '',
+    sendfile: false,
   });
 }

@@ -95,8 +95,12 @@ export class ServerHandler extends SimpleHandler {
     server.reportError(request, failure);
   }
 
+  override get blocking(): boolean {
+    return this.requestHandler.request.blocking;
+  }
+
   override awaiting(): void {
-    if (this.requestHandler.request.blocking) throw asyncUnderSync('the application');
+    if (this.blocking) throw asyncUnderSync('the application');
   }
 
   override close(): void {
@@ -126,6 +130,7 @@ const OPTIONS: Readonly<Record<keyof MakeServerOptions, true>> = {
   dateField: true,
   serverField: true,
   responseTrailers: true,
+  sendfile: true,
   logRequests: true,
   selector: true,
   bindAndActivate: true,

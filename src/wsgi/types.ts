@@ -2,6 +2,7 @@ import type { HeaderList } from '../http/headers.ts';
 import type { Chunk } from '../io/chunk.ts';
 import type { ErrorStream } from '../io/errorstream.ts';
 import type { TrailerList } from '../io/inputstream.ts';
+import type { FileWrapper } from './filewrapper.ts';
 
 export type { HeaderList } from '../http/headers.ts';
 
@@ -65,6 +66,10 @@ export interface Environ {
   'wsgi.run_once': boolean;
   /** `wsgi.input` ends at the end of the body, so that it may be read without CONTENT_LENGTH. */
   'wsgi.input_terminated': boolean;
+  /** Wraps a file, as the result of an application; PEP 3333, "File Handling". */
+  'wsgi.file_wrapper'?: typeof FileWrapper | undefined;
+  /** Whether no promise settles while the application runs: `serveForeverSync()`. */
+  'ryegate.blocking'?: boolean | undefined;
   /** Fires when the client goes away, or finishes sending, before the response is complete. */
   'ryegate.signal': AbortSignal;
   /**

@@ -2,6 +2,7 @@ import { readSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { type BatchSlabs, type NativeSocketBatch, native } from '../../src/native.ts';
+import { SEND_WORDS as WORDS } from '../../src/reactor/slabs.ts';
 import { descriptorKeeper, drain, fill } from '../support/descriptors.ts';
 
 const EINVAL = -constants.errno.EINVAL;
@@ -17,10 +18,15 @@ function makeBatch(entries = 4, input = 64 * 1024): Bench {
     input: new Uint8Array(input),
     output: new Uint8Array(1024),
     receives: new Int32Array(3 * entries),
-    sends: new Int32Array(6 * entries),
+    sends: new Int32Array(WORDS * entries),
     accepts: new Int32Array(7 * entries),
   };
   return { ...slabs, batch: new native.SocketBatch(slabs) };
+}
+
+/** Describes a run that has no file. */
+function setRun(sends: Int32Array, run: number, words: number[]): void {
+  sends.set([...words, -1], run * WORDS);
 }
 
 const descriptors = descriptorKeeper();
@@ -80,19 +86,20 @@ describe('receiveMany', () => {
 describe('sendMany', () => {
   it('takes counts beyond its ring as the whole ring, and negative ones as none', () => {
     const { batch, sends } = makeBatch(2);
-    sends.set([-1, 0, 1, -1, 0, 99, -1, 0, 1, -1, 0, 99]);
+    setRun(sends, 0, [-1, 0, 1, -1, 0, 99]);
+    setRun(sends, 1, [-1, 0, 1, -1, 0, 99]);
     batch.sendMany(-1, []);
-    expect([sends[5], sends[11]]).toEqual([99, 99]);
+    expect([sends[5], sends[WORDS + 5]]).toEqual([99, 99]);
     batch.sendMany(1000, []);
     // The second is of the same descriptor as the first, which failed: it is not tried.
-    expect([sends[5], sends[11]]).toEqual([EBADF, EAGAIN]);
+    expect([sends[5], sends[WORDS + 5]]).toEqual([EBADF, EAGAIN]);
   });
 
   it('sends from the slab and then from the external buffer', () => {
     const { batch, output, sends } = makeBatch();
     const [fd, peer] = descriptors.socketPair();
     output.set(Buffer.from('..slab..'));
-    sends.set([fd, 2, 4, 1, 3, 0]);
+    setRun(sends, 0, [fd, 2, 4, 1, 3, 0]);
     batch.sendMany(1, [Buffer.from('no'), Buffer.from('---external')]);
     expect(sends[5]).toBe(12);
     expect(received(peer)).toBe('slabexternal');
@@ -112,7 +119,7 @@ describe('sendMany', () => {
   ])('refuses %s', (_, words) => {
     const { batch, sends } = makeBatch();
     const [fd, peer] = descriptors.socketPair();
-    sends.set([fd, ...words, 99]);
+    setRun(sends, 0, [fd, ...words, 99]);
     batch.sendMany(1, [Buffer.from('short')]);
     expect(sends[5]).toBe(EINVAL);
     expect(drain(peer)).toBe(0);
@@ -122,7 +129,7 @@ describe('sendMany', () => {
     const { batch, output, sends } = makeBatch();
     const [fd, peer] = descriptors.socketPair();
     output.set(Buffer.from('text'));
-    sends.set([fd, 0, 4, -(2 ** 31), 0, 99]);
+    setRun(sends, 0, [fd, 0, 4, -(2 ** 31), 0, 99]);
     batch.sendMany(1, []);
     expect(sends[5]).toBe(4);
     expect(received(peer)).toBe('text');
@@ -134,9 +141,11 @@ describe('sendMany', () => {
     const [other, otherPeer] = descriptors.socketPair();
     fill(fd);
     output.set(Buffer.from('abc'));
-    sends.set([fd, 0, 1, -1, 0, 99, other, 1, 1, -1, 0, 99, fd, 2, 1, -1, 0, 99]);
+    setRun(sends, 0, [fd, 0, 1, -1, 0, 99]);
+    setRun(sends, 1, [other, 1, 1, -1, 0, 99]);
+    setRun(sends, 2, [fd, 2, 1, -1, 0, 99]);
     batch.sendMany(3, []);
-    expect([sends[5], sends[11], sends[17]]).toEqual([EAGAIN, 1, EAGAIN]);
+    expect([sends[5], sends[WORDS + 5], sends[2 * WORDS + 5]]).toEqual([EAGAIN, 1, EAGAIN]);
     expect(received(otherPeer)).toBe('b');
     expect(drain(peer)).toBeGreaterThan(0);
   });
@@ -145,7 +154,7 @@ describe('sendMany', () => {
     const { batch, sends } = makeBatch();
     const [fd, peer] = descriptors.socketPair();
     descriptors.close(peer);
-    sends.set([fd, 0, 4, -1, 0, 99]);
+    setRun(sends, 0, [fd, 0, 4, -1, 0, 99]);
     batch.sendMany(1, []);
     expect(sends[5]).toBe(-constants.errno.EPIPE);
   });

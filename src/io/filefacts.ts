@@ -1,0 +1,64 @@
+import { Fact, native } from '../native.ts';
+
+const TYPE = 0o170000;
+const REGULAR = 0o100000;
+const FOLDER = 0o040000;
+
+/** What stat(2) tells of a file. */
+export class FileFacts {
+  readonly data: Float64Array = new Float64Array(Fact.count);
+
+  /** Those of an open descriptor, with its offset: 0 or a negative errno. */
+  look(fd: number): number {
+    return native.fileFacts(fd, this.data);
+  }
+
+  /** Whether the file of `fd`, which was as these say, has been cut or rewritten since. */
+  isBroken(fd: number): boolean {
+    if (native.fileStatus(fd, scratch.data) < 0) return true;
+    const { size, modified, modifiedNanoseconds } = scratch;
+    // Appended to: what was there is there still.
+    if (size > this.size) return false;
+    return (
+      size < this.size ||
+      modified !== this.modified ||
+      modifiedNanoseconds !== this.modifiedNanoseconds
+    );
+  }
+
+  get isRegular(): boolean {
+    return ((this.data[Fact.mode] as number) & TYPE) === REGULAR;
+  }
+
+  get isFolder(): boolean {
+    return ((this.data[Fact.mode] as number) & TYPE) === FOLDER;
+  }
+
+  /** In bytes. */
+  get size(): number {
+    return this.data[Fact.size] as number;
+  }
+
+  /** When the file was modified, in whole seconds. */
+  get modified(): number {
+    return this.data[Fact.modified] as number;
+  }
+
+  /** The rest of that, in nanoseconds. */
+  get modifiedNanoseconds(): number {
+    return this.data[Fact.modifiedNanoseconds] as number;
+  }
+
+  /** Where the descriptor stands; -1 where it cannot be moved. */
+  get offset(): number {
+    return this.data[Fact.offset] as number;
+  }
+
+  /** Whether these are facts of the same file in the same state. */
+  equals(other: FileFacts): boolean {
+    for (let i = 0; i < Fact.offset; i++) if (this.data[i] !== other.data[i]) return false;
+    return true;
+  }
+}
+
+const scratch = new FileFacts();
