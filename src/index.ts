@@ -1,4 +1,5 @@
 export { RyegateError, SystemCallError } from './errors.ts';
+export { OpenFile, openFile } from './files/openfile.ts';
 export { HTTPError } from './http/httperror.ts';
 export type { InputBuffering } from './http/intake.ts';
 export { DEFAULT_LIMITS, LIMITS, type Limits, type PartialLimits } from './http/limits.ts';

@@ -1,6 +1,7 @@
 import { describeFault, isInstance, RyegateError } from '../errors.ts';
 import { HTTPConnection } from '../http/connection.ts';
 import { httpDate } from '../http/date.ts';
+import { errorPage } from '../http/errorpage.ts';
 import type { Gateway } from '../http/gateway.ts';
 import { checkHeaders, checkStatus, type HeaderList, Headers, toPairs } from '../http/headers.ts';
 import { asHTTPError, type HTTPError } from '../http/httperror.ts';
@@ -13,7 +14,6 @@ import { asyncUnderSync, refusePromise } from '../socketserver/checks.ts';
 import { BaseRequestHandler, CONTINUES, type Handling } from '../socketserver/index.ts';
 import { isThenable, observe } from '../thenable.ts';
 import { VERSION } from '../version.ts';
-import { errorPage } from './errorpage.ts';
 import type { HTTPServer } from './httpserver.ts';
 import { formatLogTime, printable } from './logtext.ts';
 import { ResponseFile } from './responsefile.ts';

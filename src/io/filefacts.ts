@@ -54,6 +54,14 @@ export class FileFacts {
     return this.data[Fact.offset] as number;
   }
 
+  /** Whether these are facts of the same file, in whatever state. */
+  isSameFile(other: FileFacts): boolean {
+    for (let i = Fact.deviceHigh; i < Fact.offset; i++) {
+      if (this.data[i] !== other.data[i]) return false;
+    }
+    return true;
+  }
+
   /** Whether these are facts of the same file in the same state. */
   equals(other: FileFacts): boolean {
     for (let i = 0; i < Fact.offset; i++) if (this.data[i] !== other.data[i]) return false;

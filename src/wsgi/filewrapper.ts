@@ -4,12 +4,12 @@ import { RyegateError, SystemCallError, showValue } from '../errors.ts';
 import type { Chunk } from '../io/chunk.ts';
 import { FileFacts } from '../io/filefacts.ts';
 import { checkOption, isWhole } from '../options.ts';
-import type { FilePart } from '../reactor/fileregion.ts';
+import { type FilePart, fileChanged } from '../reactor/fileregion.ts';
 import { asyncUnderSync } from '../socketserver/checks.ts';
 import { isThenable } from '../thenable.ts';
 import type { Closable } from './types.ts';
 
-const readBlock = promisify(read);
+const readAt = promisify(read);
 
 /** Something with a descriptor, such as a FileHandle of `node:fs/promises`. */
 export interface DescriptorFile extends Closable {
@@ -68,34 +68,47 @@ export class FileWrapper implements AsyncIterable<Chunk>, Iterable<Chunk>, Closa
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Chunk, void, undefined> {
     const { fileLike, blockSize } = this;
-    const fd = descriptorOf(fileLike);
-    if (fd !== null) yield* readBlocks(fd, blockSize);
-    else if (isAsyncIterable(fileLike)) yield* fileLike;
+    const parts = this.parts();
+    if (parts !== null) yield* readParts(parts, blockSize);
     else if (isIterable(fileLike)) yield* fileLike;
+    else if (isAsyncIterable(fileLike)) yield* fileLike;
     else {
       for (;;) {
-        const block = await (fileLike as ReadableFile).read(blockSize);
+        const block = await this.#read(fileLike);
         if (isEnd(block)) return;
         yield block;
       }
     }
   }
 
+  #read(file: number | DescriptorFile | ReadableFile): ReturnType<ReadableFile['read']> {
+    const fd = descriptorOf(file);
+    if (fd === null) return (file as ReadableFile).read(this.blockSize);
+    return readBlock(fd, this.blockSize, null);
+  }
+
   /** For a server that blocks its thread, where no promise settles. */
   *[Symbol.iterator](): Generator<Chunk, void, undefined> {
     const { fileLike, blockSize } = this;
-    const fd = descriptorOf(fileLike);
-    if (fd !== null) yield* readBlocksSync(fd, blockSize);
+    const parts = this.parts();
+    if (parts !== null) yield* readPartsSync(parts, blockSize);
     else if (isIterable(fileLike)) yield* fileLike;
     else if (isAsyncIterable(fileLike)) throw asyncUnderSync('a file');
     else {
       for (;;) {
-        const block = (fileLike as ReadableFile).read(blockSize);
-        if (isThenable(block)) throw asyncUnderSync('a file');
+        const block = this.#readSync(fileLike);
         if (isEnd(block)) return;
         yield block;
       }
     }
+  }
+
+  #readSync(file: number | DescriptorFile | ReadableFile): Chunk | null | undefined {
+    const fd = descriptorOf(file);
+    if (fd !== null) return readBlockSync(fd, this.blockSize, null);
+    const block = (file as ReadableFile).read(this.blockSize);
+    if (isThenable(block)) throw asyncUnderSync('a file');
+    return block;
   }
 
   /** Closes what is wrapped. To be called once. */
@@ -106,24 +119,49 @@ export class FileWrapper implements AsyncIterable<Chunk>, Iterable<Chunk>, Closa
   }
 }
 
-async function* readBlocks(fd: number, size: number): AsyncGenerator<Buffer> {
-  factsOf(fd);
-  for (;;) {
-    const block = Buffer.allocUnsafe(size);
-    const { bytesRead } = await readBlock(fd, block, 0, size, null);
-    if (bytesRead === 0) return;
-    yield block.subarray(0, bytesRead);
+/** `position` null: from the descriptor's offset on. */
+async function readBlock(fd: number, size: number, position: number | null): Promise<Buffer> {
+  const block = Buffer.allocUnsafe(size);
+  const { bytesRead } = await readAt(fd, block, 0, size, position);
+  return block.subarray(0, bytesRead);
+}
+
+function readBlockSync(fd: number, size: number, position: number | null): Buffer {
+  const block = Buffer.allocUnsafe(size);
+  return block.subarray(0, readSync(fd, block, 0, size, position));
+}
+
+async function* readParts(parts: readonly BodyPart[], size: number): AsyncGenerator<Chunk> {
+  for (const part of parts) {
+    if (part instanceof Uint8Array) yield part;
+    else {
+      for (let at = 0; at < part.count; ) {
+        const wanted = Math.min(size, part.count - at);
+        const block = await readBlock(part.fd, wanted, part.position + at);
+        yield checkBlock(part, block);
+        at += block.length;
+      }
+    }
   }
 }
 
-function* readBlocksSync(fd: number, size: number): Generator<Buffer> {
-  factsOf(fd);
-  for (;;) {
-    const block = Buffer.allocUnsafe(size);
-    const count = readSync(fd, block, 0, size, null);
-    if (count === 0) return;
-    yield block.subarray(0, count);
+function* readPartsSync(parts: readonly BodyPart[], size: number): Generator<Chunk> {
+  for (const part of parts) {
+    if (part instanceof Uint8Array) yield part;
+    else {
+      for (let at = 0; at < part.count; ) {
+        const wanted = Math.min(size, part.count - at);
+        const block = readBlockSync(part.fd, wanted, part.position + at);
+        yield checkBlock(part, block);
+        at += block.length;
+      }
+    }
   }
+}
+
+function checkBlock(part: FilePart, block: Buffer): Buffer {
+  if (block.length === 0 || part.changed?.() === true) throw fileChanged();
+  return block;
 }
 
 function isEnd(block: Chunk | null | undefined): block is null | undefined {

@@ -1,0 +1,70 @@
+import { realpath } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { RyegateError, SystemCallError } from '../errors.ts';
+import { FileFacts } from '../io/filefacts.ts';
+import { native } from '../native.ts';
+import type { DescriptorFile } from '../wsgi/filewrapper.ts';
+
+/**
+ * An open file that several responses may be sent from: it is closed when the last of its users has
+ * called `close()`.
+ */
+export class OpenFile implements DescriptorFile {
+  readonly fd: number;
+  readonly facts: FileFacts;
+  #users = 1;
+
+  /** @internal Takes over `fd`, which is the addon's. */
+  constructor(fd: number, facts: FileFacts) {
+    this.fd = fd;
+    this.facts = facts;
+  }
+
+  /** In bytes, when it was opened. */
+  get size(): number {
+    return this.facts.size;
+  }
+
+  /** Whether the last user has gone. */
+  get closed(): boolean {
+    return this.#users === 0;
+  }
+
+  /** Adds a user, who calls `close()` as well. */
+  retain(): this {
+    this.#users++;
+    return this;
+  }
+
+  close(): void {
+    if (--this.#users === 0) native.close(this.fd);
+  }
+}
+
+/**
+ * Opens a regular file for `FileWrapper`. Nothing waits for the disk meanwhile.
+ *
+ * @throws the system's error of `realpath()`; RyegateError `ERR_RYEGATE_FILE` for what is no regular
+ *   file; SystemCallError `ERR_RYEGATE_SYSTEM`
+ */
+export async function openFile(path: string): Promise<OpenFile> {
+  const real = await realpath(path);
+  const folder = native.openFolder(byteString(dirname(real)));
+  if (folder < 0) throw new SystemCallError(folder, 'open', `the folder of ${path}`);
+  const facts = new FileFacts();
+  const fd = await new Promise<number>((resolve) => {
+    native.openBeneathLater(folder, byteString(basename(real)), facts.data, resolve);
+  });
+  native.close(folder);
+  if (fd >= 0 && facts.isRegular) return new OpenFile(fd, facts);
+  if (fd >= 0) {
+    native.close(fd);
+    throw new RyegateError('ERR_RYEGATE_FILE', `${path} is a folder: name a file`);
+  }
+  throw new SystemCallError(fd, 'open', path);
+}
+
+/** One character per byte, as the addon takes paths. */
+export function byteString(text: string): string {
+  return Buffer.from(text).toString('latin1');
+}

@@ -1,0 +1,310 @@
+import { createHash } from 'node:crypto';
+import { readSync } from 'node:fs';
+import { constants } from 'node:os';
+import { SystemCallError } from '../errors.ts';
+import { HTTPError } from '../http/httperror.ts';
+import { FileFacts } from '../io/filefacts.ts';
+import { native } from '../native.ts';
+import { OpenFile } from './openfile.ts';
+import { EAGAIN, type Root } from './root.ts';
+
+const { errno } = constants;
+/** Descriptors have run out: what the cache holds may go. */
+const EXHAUSTED: ReadonlySet<number> = new Set([-errno.EMFILE, -errno.ENFILE]);
+/** The name stands for nothing that may be served. */
+const ABSENT: ReadonlySet<number> = new Set(
+  [
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ELOOP,
+    errno.EXDEV,
+    errno.ENAMETOOLONG,
+    errno.EINVAL,
+    errno.EBADF,
+    errno.ENXIO,
+    errno.ENODEV,
+    errno.EILSEQ,
+  ].map((number) => -number),
+);
+
+/**
+ * A file that was modified within this many milliseconds of being read may be modified again without
+ * showing it: some file systems tell the time of that in steps of two seconds.
+ */
+const UNSETTLED = 2000;
+/** A small file that changes while it is read is read again so often. */
+const MOST_READS = 5;
+/** What an entry takes besides the bytes of its file. */
+const OVERHEAD = 1024;
+
+export interface OpenFileCacheSettings {
+  /** Most files and folders; at least 10. */
+  readonly entries: number;
+  /** Most bytes of their contents. */
+  readonly bytes: number;
+  /** The contents of files of up to so many bytes are kept; larger ones are kept open. */
+  readonly fileBytes: number;
+  /** Seconds after which is looked whether a file is still the same; 0: at every use. */
+  readonly revalidate: number;
+}
+
+/** A file or folder as it was when it was looked at. */
+export class CachedFile {
+  readonly path: string;
+  readonly facts: FileFacts;
+  /** The contents of a small file. */
+  readonly body: Buffer | null;
+  /** A large file. */
+  readonly file: OpenFile | null;
+  /** Whoever uses the cache keeps here what it makes of the file. */
+  made: unknown = null;
+  /** Monotonic milliseconds. */
+  checked: number;
+  /** Since the cache last looked for something to be dropped. */
+  used = true;
+  readonly #read: number = Date.now();
+  #etag: string | null = null;
+
+  constructor(
+    path: string,
+    facts: FileFacts,
+    body: Buffer | null,
+    file: OpenFile | null,
+    now: number,
+  ) {
+    this.path = path;
+    this.facts = facts;
+    this.body = body;
+    this.file = file;
+    this.checked = now;
+  }
+
+  get isFolder(): boolean {
+    return this.facts.isFolder;
+  }
+
+  get size(): number {
+    return this.body?.length ?? this.facts.size;
+  }
+
+  /** In milliseconds since 1970. */
+  get lastModified(): number {
+    return this.facts.modified * 1000;
+  }
+
+  /** A strong entity tag, in quotes: of the contents where they are known, else of size and time. */
+  get etag(): string {
+    this.#etag ??= `"${this.body === null ? this.#version() : digest(this.body)}"`;
+    return this.#etag;
+  }
+
+  #version(): string {
+    const { size, modified, modifiedNanoseconds } = this.facts;
+    return [size, modified, modifiedNanoseconds].map((part) => part.toString(36)).join('-');
+  }
+
+  /** Whether what `now` tells can be trusted to show a change. */
+  isSettled(): boolean {
+    return this.#read - this.lastModified > UNSETTLED;
+  }
+
+  get weight(): number {
+    return OVERHEAD + (this.body?.length ?? 0);
+  }
+}
+
+function digest(body: Buffer): string {
+  return createHash('sha256').update(body).digest('base64url').slice(0, 22);
+}
+
+/**
+ * Files that are asked for often: the contents of small ones and the descriptors of large ones,
+ * looked at again now and then. What has not been used for long goes first.
+ */
+export class OpenFileCache {
+  readonly #root: Root;
+  readonly #settings: OpenFileCacheSettings;
+  readonly #interval: number;
+  readonly #files = new Map<string, CachedFile>();
+  readonly #loading = new Map<string, Promise<CachedFile | null>>();
+  #bytes = 0;
+  #rootChecked = 0;
+
+  constructor(root: Root, settings: OpenFileCacheSettings) {
+    this.#root = root;
+    this.#settings = settings;
+    this.#interval = settings.revalidate * 1000;
+  }
+
+  /**
+   * The file or folder at `path`, null for nothing that may be served. A promise when the disk has to
+   * be waited for, which does not happen when `blocking`.
+   */
+  get(path: string, blocking: boolean): CachedFile | null | Promise<CachedFile | null> {
+    const now = performance.now();
+    this.#renewRoot(now);
+    const known = this.#files.get(path);
+    if (known !== undefined) {
+      known.used = true;
+      if (now - known.checked < this.#interval || this.#isCurrent(known, now)) return known;
+      this.#drop(known);
+    }
+    return this.#load(path, now, blocking);
+  }
+
+  #renewRoot(now: number): void {
+    if (now - this.#rootChecked < this.#interval) return;
+    this.#rootChecked = now;
+    if (this.#root.renew()) this.clear();
+  }
+
+  #isCurrent(known: CachedFile, now: number): boolean {
+    if (!known.isSettled() || this.#root.look(known.path, scratch) < 0) return false;
+    if (!scratch.equals(known.facts)) return false;
+    known.checked = now;
+    return true;
+  }
+
+  #load(
+    path: string,
+    now: number,
+    blocking: boolean,
+  ): CachedFile | null | Promise<CachedFile | null> {
+    const facts = new FileFacts();
+    const root = this.#root;
+    let fd = blocking ? root.openSync(path, facts) : root.openNow(path, facts);
+    if (EXHAUSTED.has(fd)) {
+      this.clear();
+      fd = blocking ? root.openSync(path, facts) : root.openNow(path, facts);
+    }
+    if (fd === EAGAIN) return this.#loadLater(path);
+    if (fd < 0) return absent(fd, path);
+    if (!this.#isSmall(facts)) return this.#keep(opened(path, fd, facts, now));
+    const body = blocking ? readWhole(fd, facts) : readCached(fd, facts);
+    if (body === null) return this.#loadLater(path, fd, facts);
+    native.close(fd);
+    return this.#keep(new CachedFile(path, facts, body, null, now));
+  }
+
+  #isSmall(facts: FileFacts): boolean {
+    return facts.isRegular && facts.size <= this.#settings.fileBytes;
+  }
+
+  /** Many may wait for one disk. `fd`, if it is open already, is taken over. */
+  #loadLater(path: string, fd = -1, facts = new FileFacts()): Promise<CachedFile | null> {
+    let loading = this.#loading.get(path);
+    if (loading !== undefined) {
+      if (fd >= 0) native.close(fd);
+      return loading;
+    }
+    loading = this.#wait(path, fd, facts).finally(() => this.#loading.delete(path));
+    this.#loading.set(path, loading);
+    return loading;
+  }
+
+  async #wait(path: string, open: number, facts: FileFacts): Promise<CachedFile | null> {
+    const now = performance.now();
+    const fd = open >= 0 ? open : await this.#root.openLater(path, facts);
+    if (fd < 0) return absent(fd, path);
+    if (!this.#isSmall(facts)) return this.#keep(opened(path, fd, facts, now));
+    try {
+      const body = await readLater(fd, facts);
+      return this.#keep(new CachedFile(path, facts, body, null, now));
+    } finally {
+      native.close(fd);
+    }
+  }
+
+  #keep(file: CachedFile): CachedFile {
+    const before = this.#files.get(file.path);
+    if (before !== undefined) this.#drop(before);
+    if (file.weight - OVERHEAD > this.#settings.bytes) return file;
+    this.#files.set(file.path, file);
+    this.#bytes += file.weight;
+    this.#makeRoom();
+    return file;
+  }
+
+  /** The second chance: what was used since it was looked at last goes to the end of the queue. */
+  #makeRoom(): void {
+    const { entries, bytes } = this.#settings;
+    const most = bytes + entries * OVERHEAD;
+    for (const [path, file] of this.#files) {
+      if (this.#files.size <= entries && this.#bytes <= most) return;
+      if (file.used) {
+        file.used = false;
+        this.#files.delete(path);
+        this.#files.set(path, file);
+      } else this.#drop(file);
+    }
+  }
+
+  #drop(file: CachedFile): void {
+    this.#files.delete(file.path);
+    this.#bytes -= file.weight;
+    file.file?.close();
+  }
+
+  /** Forgets all files; those that are being sent stay open until they have gone. */
+  clear(): void {
+    for (const file of this.#files.values()) this.#drop(file);
+  }
+}
+
+const scratch = new FileFacts();
+
+function opened(path: string, fd: number, facts: FileFacts, now: number): CachedFile {
+  if (facts.isRegular) return new CachedFile(path, facts, null, new OpenFile(fd, facts), now);
+  native.close(fd);
+  return new CachedFile(path, facts, null, null, now);
+}
+
+/** Throws for what is no matter of the name. */
+function absent(failure: number, path: string): null {
+  if (ABSENT.has(failure)) return null;
+  const cause = new SystemCallError(failure, 'open', `the file ${JSON.stringify(path)}`);
+  if (!EXHAUSTED.has(failure)) throw cause;
+  throw new HTTPError(503, 'ERR_RYEGATE_BUSY', 'The server is busy: try again later.', { cause });
+}
+
+/** The contents of a file whose pages are in memory; null where it has to be waited for. */
+function readCached(fd: number, facts: FileFacts): Buffer | null {
+  for (let i = 0; i < MOST_READS; i++) {
+    const body = Buffer.allocUnsafeSlow(facts.size);
+    if (native.readNow(fd, body, 0) !== body.length) return null;
+    if (isUnchanged(fd, facts)) return body;
+  }
+  return null;
+}
+
+function readWhole(fd: number, facts: FileFacts): Buffer {
+  let body = Buffer.alloc(0);
+  for (let i = 0; i < MOST_READS; i++) {
+    body = Buffer.allocUnsafeSlow(facts.size);
+    body = body.subarray(0, readSync(fd, body, 0, body.length, 0));
+    if (isUnchanged(fd, facts)) break;
+  }
+  return body;
+}
+
+async function readLater(fd: number, facts: FileFacts): Promise<Buffer> {
+  let body = Buffer.alloc(0);
+  for (let i = 0; i < MOST_READS; i++) {
+    body = Buffer.allocUnsafeSlow(facts.size);
+    const count = await new Promise<number>((resolve) => native.readLater(fd, body, 0, resolve));
+    if (count < 0) throw new SystemCallError(count, 'read', 'a file to be served');
+    body = body.subarray(0, count);
+    if (isUnchanged(fd, facts)) break;
+  }
+  return body;
+}
+
+/** Whether the file is still as `facts` say; else they are brought up to date. */
+function isUnchanged(fd: number, facts: FileFacts): boolean {
+  native.fileStatus(fd, scratch.data);
+  if (scratch.equals(facts)) return true;
+  facts.data.set(scratch.data);
+  return false;
+}

@@ -1,0 +1,259 @@
+import { errorPage } from '../http/errorpage.ts';
+import type { HeaderList } from '../http/headers.ts';
+import { reasonPhrase } from '../http/status.ts';
+import { type BodyPart, FileWrapper } from '../wsgi/filewrapper.ts';
+import type { Application, ApplicationResult, Environ, StartResponse } from '../wsgi/types.ts';
+import { selectEncoding } from './acceptencoding.ts';
+import { Answer, NO_SNIFF } from './answer.ts';
+import { applicableRanges, evaluateConditions } from './conditions.ts';
+import { type Folder, readFolder, readFolderSync } from './folder.ts';
+import { LISTING_POLICY, listingPage } from './listing.ts';
+import type { OpenFile } from './openfile.ts';
+import { type CachedFile, OpenFileCache } from './openfilecache.ts';
+import { type FilePath, filePath, slashRedirect } from './paths.ts';
+import { unsatisfiedContentRange } from './ranges.ts';
+import { Root } from './root.ts';
+import {
+  resolveStaticOptions,
+  type StaticFilesOptions,
+  type StaticSettings,
+} from './staticoptions.ts';
+
+/**
+ * Serves the files beneath the folder `root` by GET and HEAD, with validators, ranges, and small
+ * files from memory. With `next` it is a middleware: what is not found here goes there.
+ *
+ * @throws RyegateError `ERR_RYEGATE_STATIC_ROOT`, `ERR_RYEGATE_OPTION`, `ERR_RYEGATE_HEADER`;
+ *   `ERR_RYEGATE_PEER` when the package mime-types is not there and `contentType` is not given
+ */
+export function staticFiles(root: string, options: StaticFilesOptions = {}): StaticFiles {
+  const settings = resolveStaticOptions(options);
+  const site = new StaticSite(new Root(root), settings);
+  const application: Application = (environ, startResponse) =>
+    site.respond({ environ, startResponse });
+  return Object.assign(application, { close: () => site.close() });
+}
+
+/** What `staticFiles()` makes. */
+export interface StaticFiles extends Application {
+  /** Closes what is held open. What is asked for afterwards is not found. */
+  close(): void;
+}
+
+type Answering = ApplicationResult | Promise<ApplicationResult>;
+
+/** One call of the application. */
+interface Call {
+  readonly environ: Environ;
+  readonly startResponse: StartResponse;
+}
+
+/** Content codings and the extensions of files that have them, best first. */
+const CODINGS: readonly (readonly [coding: string, extension: string])[] = [
+  ['br', '.br'],
+  ['zstd', '.zst'],
+  ['gzip', '.gz'],
+];
+
+/** What a site has made of a file. */
+class Made {
+  readonly plain: Answer;
+  /** The answers of its compressed variants, by coding. */
+  readonly variants: Map<string, Answer> = new Map();
+  /** When these were looked for. */
+  variantsChecked = -1;
+
+  constructor(plain: Answer) {
+    this.plain = plain;
+  }
+}
+
+class StaticSite {
+  readonly #root: Root;
+  readonly #settings: StaticSettings;
+  readonly #cache: OpenFileCache;
+
+  constructor(root: Root, settings: StaticSettings) {
+    this.#root = root;
+    this.#settings = settings;
+    this.#cache = new OpenFileCache(root, settings.cache);
+  }
+
+  close(): void {
+    this.#cache.clear();
+    this.#root.close();
+  }
+
+  respond(call: Call): Answering {
+    const { environ } = call;
+    const { prefix, dotfiles, next } = this.#settings;
+    const where = filePath(environ, prefix, dotfiles);
+    if (where === null) return this.#notFound(call);
+    const { REQUEST_METHOD: method } = environ;
+    if (method === 'GET' || method === 'HEAD') {
+      return this.#find(call, where.path, (file) => this.#found(call, where, file));
+    }
+    if (next !== null) return next(environ, call.startResponse);
+    return refuse(call, 405, [['Allow', 'GET, HEAD']]);
+  }
+
+  /** Goes on with the file at `path`, at once if it is known. */
+  #find(call: Call, path: string, use: (file: CachedFile | null) => Answering): Answering {
+    const found = this.#cache.get(path, call.environ['ryegate.blocking'] === true);
+    if (!(found instanceof Promise)) return use(found);
+    return found.then((file) => {
+      // It may have had to make room for others meanwhile.
+      return file?.file?.closed === true ? this.#find(call, path, use) : use(file);
+    });
+  }
+
+  #found(call: Call, where: FilePath, file: CachedFile | null): Answering {
+    if (file === null) return this.#notFound(call);
+    if (file.isFolder) return this.#folder(call, where, 0);
+    if (where.isFolder) return this.#notFound(call);
+    if (this.#settings.precompressed) return this.#variants(call, file);
+    return this.#send(call, this.#made(file).plain);
+  }
+
+  /** A folder is stood for by the first of its index files that is there. */
+  #folder(call: Call, where: FilePath, at: number): Answering {
+    const { index } = this.#settings;
+    const name = index[at];
+    if (name === undefined) return this.#unindexed(call, where);
+    const path = where.path === '' ? name : `${where.path}/${name}`;
+    return this.#find(call, path, (file) => {
+      if (file === null || file.isFolder) return this.#folder(call, where, at + 1);
+      return where.isFolder ? this.#found(call, { path, isFolder: false }, file) : redirect(call);
+    });
+  }
+
+  #unindexed(call: Call, where: FilePath): Answering {
+    if (!this.#settings.listing) return this.#notFound(call);
+    if (!where.isFolder) return redirect(call);
+    const { dotfiles } = this.#settings;
+    const list = (folder: Folder): ApplicationResult => this.#list(call, where, folder);
+    if (call.environ['ryegate.blocking'] === true) {
+      return list(readFolderSync(this.#root.path, where.path, dotfiles));
+    }
+    return readFolder(this.#root.path, where.path, dotfiles).then(list);
+  }
+
+  #list({ environ, startResponse }: Call, where: FilePath, folder: Folder): ApplicationResult {
+    const path = environ.SCRIPT_NAME + environ.PATH_INFO;
+    const page = listingPage(path, folder, where.path !== '');
+    startResponse('200 OK', [
+      ['Content-Type', 'text/html; charset=utf-8'],
+      ['Content-Security-Policy', LISTING_POLICY],
+      ['Cache-Control', 'no-cache'],
+      NO_SNIFF,
+    ]);
+    return page;
+  }
+
+  #notFound(call: Call): Answering {
+    const { next } = this.#settings;
+    return next === null ? refuse(call, 404, []) : next(call.environ, call.startResponse);
+  }
+
+  #made(file: CachedFile): Made {
+    let made = file.made as Made | null;
+    if (made === null) {
+      made = new Made(this.#answer(file, file.path, null));
+      file.made = made;
+    }
+    return made;
+  }
+
+  #answer(file: CachedFile, path: string, coding: string | null): Answer {
+    return new Answer(file, this.#settings.contentType(path), coding, this.#settings);
+  }
+
+  // Compressed variants.
+
+  #variants(call: Call, file: CachedFile): Answering {
+    const made = this.#made(file);
+    const { variants } = made;
+    if (made.variantsChecked !== file.checked) return this.#findVariants(call, file, made, 0);
+    const there = CODINGS.map(([coding]) => coding).filter((coding) => variants.has(coding));
+    const coding = selectEncoding(call.environ.HTTP_ACCEPT_ENCODING, there);
+    const answer = variants.get(coding) ?? made.plain;
+    if (answer.file.file?.closed !== true) return this.#send(call, answer);
+    return this.#findVariants(call, file, made, 0);
+  }
+
+  #findVariants(call: Call, file: CachedFile, made: Made, at: number): Answering {
+    const next = CODINGS[at];
+    if (next === undefined) {
+      made.variantsChecked = file.checked;
+      return this.#variants(call, file);
+    }
+    const [coding, extension] = next;
+    return this.#find(call, file.path + extension, (variant) => {
+      const isGood = variant?.isFolder === false && variant.lastModified >= file.lastModified;
+      if (!isGood) made.variants.delete(coding);
+      else if (made.variants.get(coding)?.file !== variant) {
+        made.variants.set(coding, this.#answer(variant, file.path, coding));
+      }
+      return this.#findVariants(call, file, made, at + 1);
+    });
+  }
+
+  /** RFC 9110 section 13.2.2. */
+  #send(call: Call, answer: Answer): Answering {
+    const { environ, startResponse } = call;
+    const refusal = evaluateConditions(environ, answer);
+    if (refusal === 304) {
+      startResponse('304 Not Modified', answer.notModified);
+      return [];
+    }
+    if (refusal !== undefined) return refuse(call, refusal, []);
+    const ranges = applicableRanges(environ, answer, this.#settings.mostRanges);
+    if (ranges === 'ignored') {
+      startResponse('200 OK', answer.whole);
+      const { body } = answer.file;
+      return body ?? bodyOf(answer.file, [answer.part({ start: 0, end: answer.size })]);
+    }
+    if (ranges === 'unsatisfiable') {
+      return refuse(call, 416, [['Content-Range', unsatisfiedContentRange(answer.size)]]);
+    }
+    const [headers, parts] = answer.partial(ranges);
+    startResponse('206 Partial Content', headers);
+    return bodyOf(answer.file, parts);
+  }
+}
+
+function bodyOf({ file }: CachedFile, parts: readonly BodyPart[]): ApplicationResult {
+  return file === null ? (parts as Uint8Array[]) : new StaticFile(file.retain(), parts);
+}
+
+/** Parts of a file that stays open until they have been sent. */
+class StaticFile extends FileWrapper {
+  readonly #parts: readonly BodyPart[];
+
+  constructor(file: OpenFile, parts: readonly BodyPart[]) {
+    super(file);
+    this.#parts = parts;
+  }
+
+  override parts(): readonly BodyPart[] {
+    return this.#parts;
+  }
+}
+
+function refuse({ startResponse }: Call, status: number, headers: HeaderList): ApplicationResult {
+  const reason = reasonPhrase(status);
+  startResponse(`${status} ${reason}`, [
+    ['Content-Type', 'text/html; charset=utf-8'],
+    NO_SNIFF,
+    ...headers,
+  ]);
+  return errorPage(status, reason);
+}
+
+function redirect({ environ, startResponse }: Call): ApplicationResult {
+  startResponse('301 Moved Permanently', [
+    ['Location', slashRedirect(environ)],
+    ['Content-Type', 'text/html; charset=utf-8'],
+  ]);
+  return errorPage(301, reasonPhrase(301));
+}
