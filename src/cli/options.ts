@@ -20,6 +20,11 @@ export interface Options {
   timeouts: PartialTimeouts;
   /** Default `stream`. */
   inputBuffering: InputBuffering;
+  /** Folders to serve, before the application, in order. */
+  static: values.StaticFolder[];
+  /** Whether folders without an index file are listed. */
+  listing: boolean;
+  noSendfile: boolean;
   quiet: boolean;
   help: boolean;
   version: boolean;
@@ -32,7 +37,7 @@ Usage: ryegate [OPTION]... [MODULE[:EXPORT]]
 
 Serves a WSGI application over HTTP. MODULE is a path or a package; EXPORT is the
 application in it, by default "app" or else the default export. Without MODULE the
-demonstration application answers.
+demonstration application answers, unless there are folders to serve.
 
 Options:
   -b, --bind ADDRESS           where to listen, may be repeated (default 127.0.0.1:8000)
@@ -49,6 +54,11 @@ Options:
       --timeout NAME=SECONDS   a timeout, such as head=10; may be repeated
       --input-buffering MODE   stream: answer requests while their body arrives
                                  buffer: when all of it has (default stream)
+      --static PREFIX=DIR      serve the files of a folder at a path, such as
+                                 /assets=./public; may be repeated. What is not
+                                 found there goes to the application
+      --listing                list folders that have no index.html
+      --no-sendfile            read files and send them, in place of sendfile(2)
   -q, --quiet                  log no requests
   -h, --help                   show this help
   -V, --version                show the version
@@ -56,6 +66,7 @@ Options:
 Examples:
   ryegate ./app.js
   ryegate --bind :8080 --bind unix:/run/app.sock ./src/site.mjs:create
+  ryegate --static /=. --listing
 `;
 
 const OPTIONS = {
@@ -65,13 +76,25 @@ const OPTIONS = {
   limit: { type: 'string' },
   timeout: { type: 'string' },
   'input-buffering': { type: 'string' },
+  static: { type: 'string' },
+  listing: { type: 'boolean' },
+  'no-sendfile': { type: 'boolean' },
   quiet: { type: 'boolean', short: 'q' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'V' },
 } as const;
 
 type OptionName = keyof typeof OPTIONS;
-type Flag = 'quiet' | 'help' | 'version';
+/** The options without a value, and where they are kept. */
+const FLAGS = {
+  listing: 'listing',
+  'no-sendfile': 'noSendfile',
+  quiet: 'quiet',
+  help: 'help',
+  version: 'version',
+} as const;
+
+type Flag = keyof typeof FLAGS;
 
 /** What the options with a value do to `options`. */
 const SETTERS: Readonly<
@@ -95,6 +118,9 @@ const SETTERS: Readonly<
   'input-buffering': (options, value) => {
     options.inputBuffering = values.parseInputBuffering(value);
   },
+  static: (options, value) => {
+    options.static.push(values.parseStatic(value));
+  },
 };
 
 function unknownOption(name: string, rawName: string): UsageError {
@@ -104,11 +130,11 @@ function unknownOption(name: string, rawName: string): UsageError {
 }
 
 function apply(options: Options, name: OptionName, value: string | undefined): void {
-  if (name === 'quiet' || name === 'help' || name === 'version') {
+  if (isFlag(name)) {
     if (value !== undefined) {
       throw new UsageError(`--${name} takes no value; leave out =${value}`);
     }
-    options[name] = true;
+    options[FLAGS[name]] = true;
   } else if (value === undefined) {
     throw new UsageError(`--${name} needs a value; see ryegate --help`);
   } else {
@@ -116,13 +142,17 @@ function apply(options: Options, name: OptionName, value: string | undefined): v
   }
 }
 
+function isFlag(name: OptionName): name is Flag {
+  return Object.hasOwn(FLAGS, name);
+}
+
 function isOptionName(name: string): name is OptionName {
   return Object.hasOwn(OPTIONS, name);
 }
 
 /**
- * Parses the arguments after the program's name; of a repeated option other than `--bind` the last
- * one counts, of `--limit` and `--timeout` the last one of each name.
+ * Parses the arguments after the program's name; of a repeated option other than `--bind` and
+ * `--static` the last one counts, of `--limit` and `--timeout` the last one of each name.
  *
  * @throws UsageError (`ERR_RYEGATE_USAGE`) with one line that says what is wrong and how to mend it
  */
@@ -134,6 +164,9 @@ export function parseArguments(argv: readonly string[]): Options {
     limits: {},
     timeouts: {},
     inputBuffering: 'stream',
+    static: [],
+    listing: false,
+    noSendfile: false,
     quiet: false,
     help: false,
     version: false,

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { staticFiles } from '../files/index.ts';
 import { standardError } from '../io/errorstream.ts';
 import { formatAddress } from '../socketserver/index.ts';
 import { type Application, demoApp, WSGIRequestHandler, WSGIServer } from '../wsgi/index.ts';
@@ -13,6 +14,7 @@ function makeServer(bind: BindAddress, application: Application, options: Option
     limits: options.limits,
     timeouts: options.timeouts,
     inputBuffering: options.inputBuffering,
+    sendfile: !options.noSendfile,
     logRequests: !options.quiet,
     fd: bind.kind === 'fd' ? bind.fd : null,
   });
@@ -51,10 +53,21 @@ function closeOnSignals(servers: readonly WSGIServer[]): void {
   }
 }
 
+/** Folders come before the application. */
+async function makeApplication(options: Options): Promise<Application> {
+  const { application: target, listing } = options;
+  let next: Application | undefined = options.static.length === 0 ? demoApp : undefined;
+  if (target !== null) next = await loadApplication(target, process.cwd());
+  // Each passes on what it does not find, so the first one is made last.
+  for (const { prefix, folder } of options.static.toReversed()) {
+    next = staticFiles(folder, { prefix, listing, next });
+  }
+  return next as Application;
+}
+
 /** Serves until a signal ends it. */
 export async function serve(options: Options): Promise<void> {
-  const { application: target } = options;
-  const application = target === null ? demoApp : await loadApplication(target, process.cwd());
+  const application = await makeApplication(options);
   const servers = await makeServers(application, options);
   closeOnSignals(servers);
   const serving = servers.map((server) => server.serveForever(options.pollInterval));

@@ -1,4 +1,5 @@
 import { RyegateError } from '../errors.ts';
+import { normalizePrefix } from '../files/paths.ts';
 import type { InputBuffering } from '../http/intake.ts';
 import { LIMITS, type NumericLimit, type PartialLimits, resolveLimits } from '../http/limits.ts';
 import { type PartialTimeouts, resolveTimeouts } from '../http/timeouts.ts';
@@ -61,6 +62,20 @@ export function parseTimeout(text: string): PartialTimeouts {
   const timeout = { [name]: isNumber(DECIMAL, value) ? Number(value) : value } as PartialTimeouts;
   checkByTable(() => resolveTimeouts(timeout));
   return timeout;
+}
+
+/** A folder to serve at a path. */
+export interface StaticFolder {
+  prefix: string;
+  folder: string;
+}
+
+/** `PREFIX=DIR`. */
+export function parseStatic(text: string): StaticFolder {
+  const [prefix, folder] = parsePair('static', text, '/assets=./public');
+  if (folder === '') throw new UsageError(`--static ${text}: name a folder after the =`);
+  checkByTable(() => normalizePrefix(prefix));
+  return { prefix, folder };
 }
 
 function parsePair(option: string, text: string, example: string): [name: string, value: string] {
