@@ -3,7 +3,7 @@ import { lstat, opendir, realpath } from 'node:fs/promises';
 import { type DotfileRule, isVisible } from './paths.ts';
 
 /** Entries read of one folder; a page of more would help nobody, and take long. */
-export const MOST_ENTRIES = 10_000;
+export const MOST_ENTRIES = 2000;
 
 /** Entries looked at together on the thread pool. */
 const BATCH = 32;

@@ -85,11 +85,11 @@ export function filePath(
   dotfiles: DotfileRule,
 ): FilePath | null {
   const { PATH_INFO: pathInfo, REQUEST_URI: target } = environ;
-  if (!pathInfo.startsWith(prefix)) return null;
+  if (!pathInfo.startsWith(prefix) || hidesSlash(target, pathInfo)) return null;
   const end = pathInfo.length;
   const start = prefix.length;
   if (end === start) return environ.SCRIPT_NAME + prefix === '' ? null : ROOT_WITHOUT_SLASH;
-  if (pathInfo.charCodeAt(start) !== SLASH || hidesSlash(target, pathInfo)) return null;
+  if (pathInfo.charCodeAt(start) !== SLASH) return null;
   if (end === start + 1) return ROOT;
   const isFolder = pathInfo.charCodeAt(end - 1) === SLASH;
   const path = pathInfo.slice(start + 1, isFolder ? end - 1 : end);

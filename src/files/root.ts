@@ -20,6 +20,8 @@ const ELOOP = -errno.ELOOP;
 export class Root {
   /** As a byte string. */
   readonly path: string;
+  /** Without links. */
+  #realPath = '';
   /** -1 while there is no such folder. */
   #fd: number;
   readonly #facts: FileFacts = new FileFacts();
@@ -35,7 +37,17 @@ export class Root {
         { cause: new SystemCallError(this.#fd, 'open', path) },
       );
     }
+    this.#look();
+  }
+
+  #look(): void {
     native.fileStatus(this.#fd, this.#facts.data);
+    this.#realPath = realPathSync(this.path);
+  }
+
+  /** The path without links and a slash at its end. */
+  get realPath(): string {
+    return this.#realPath;
   }
 
   /** Whether its name stands for another folder by now, which it is from here on. */
@@ -44,7 +56,7 @@ export class Root {
     if (found === this.#fd >= 0 && (!found || scratch.isSameFile(this.#facts))) return false;
     this.close();
     this.#fd = Math.max(native.openFolder(this.path), -1);
-    native.fileStatus(this.#fd, this.#facts.data);
+    if (this.#fd >= 0) this.#look();
     return true;
   }
 
@@ -67,31 +79,24 @@ export class Root {
   openSync(path: string, facts: FileFacts): number {
     const fd = native.openBeneath(this.#fd, path || '.', true, facts.data);
     if (fd !== EXDEV && fd !== ELOOP) return fd;
-    try {
-      const [root, target] = [this.path, `${this.path}/${path}`].map((name) =>
-        realpathSync.native(Buffer.from(name, 'latin1'), { encoding: 'latin1' }),
-      );
-      const inner = beneath(root as string, target as string);
-      return inner === null ? fd : native.openBeneath(this.#fd, inner, true, facts.data);
-    } catch {
-      return fd;
-    }
+    const inner = this.#beneath(realPathSync(`${this.path}/${path}`));
+    return inner === null ? fd : native.openBeneath(this.#fd, inner, true, facts.data);
   }
 
   async openLater(path: string, facts: FileFacts): Promise<number> {
     const fd = await this.#openLater(path || '.', facts);
     if (fd !== EXDEV && fd !== ELOOP) return fd;
-    try {
-      const [root, target] = await Promise.all(
-        [this.path, `${this.path}/${path}`].map((name) =>
-          realpath(Buffer.from(name, 'latin1'), { encoding: 'latin1' }),
-        ),
-      );
-      const inner = beneath(root as string, target as string);
-      return inner === null ? fd : this.#openLater(inner, facts);
-    } catch {
-      return fd;
-    }
+    const named = Buffer.from(`${this.path}/${path}`, 'latin1');
+    const target = await realpath(named, { encoding: 'latin1' }).catch(() => '');
+    const inner = this.#beneath(target);
+    return inner === null ? fd : this.#openLater(inner, facts);
+  }
+
+  /** The way from the root to a path without links; null when that is not beneath. */
+  #beneath(target: string): string | null {
+    if (target === this.#realPath) return '.';
+    const folder = `${this.#realPath}/`;
+    return target.startsWith(folder) ? target.slice(folder.length) : null;
   }
 
   #openLater(path: string, facts: FileFacts): Promise<number> {
@@ -103,9 +108,12 @@ export class Root {
 
 const scratch = new FileFacts();
 
-/** The way from `root` to `target`, both without links; null when it is not beneath. */
-function beneath(root: string, target: string): string | null {
-  if (target === root) return '.';
-  const folder = root === '/' ? root : `${root}/`;
-  return target.startsWith(folder) ? target.slice(folder.length) : null;
+/** Empty for what is not there; without a slash at its end. */
+function realPathSync(path: string): string {
+  try {
+    const real = realpathSync.native(Buffer.from(path, 'latin1'), { encoding: 'latin1' });
+    return real === '/' ? '' : real;
+  } catch {
+    return '';
+  }
 }

@@ -128,14 +128,15 @@ class StaticSite {
   }
 
   #unindexed(call: Call, where: FilePath): Answering {
-    if (!this.#settings.listing) return this.#notFound(call);
-    if (!where.isFolder) return redirect(call);
-    const { dotfiles } = this.#settings;
+    const { listing, next, dotfiles } = this.#settings;
+    // Where there is nothing to show, the next application may know the address.
+    if (!where.isFolder && (listing || next === null)) return redirect(call);
+    if (!listing) return this.#notFound(call);
     const list = (folder: Folder): ApplicationResult => this.#list(call, where, folder);
     if (call.environ['ryegate.blocking'] === true) {
-      return list(readFolderSync(this.#root.path, where.path, dotfiles));
+      return list(readFolderSync(this.#root.realPath, where.path, dotfiles));
     }
-    return readFolder(this.#root.path, where.path, dotfiles).then(list);
+    return readFolder(this.#root.realPath, where.path, dotfiles).then(list);
   }
 
   #list({ environ, startResponse }: Call, where: FilePath, folder: Folder): ApplicationResult {

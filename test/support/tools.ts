@@ -5,11 +5,12 @@ const run = promisify(execFile);
 
 /** What the sanitizers' run puts into every process is not for programs of others: curl hangs. */
 const { LD_PRELOAD: _, ...env } = process.env;
+export const toolEnv: NodeJS.ProcessEnv = env;
 
 /** Throws, with the command that mends it, when a tool is missing. */
 export function requireTool(tool: string, ask: string): void {
   try {
-    execFileSync(tool, [ask], { env, stdio: 'ignore', timeout: 10_000 });
+    execFileSync(tool, [ask], { env: toolEnv, stdio: 'ignore', timeout: 10_000 });
   } catch (error) {
     // wrk tells its version with status 1.
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return;
@@ -22,5 +23,5 @@ export function runTool(
   tool: string,
   ...args: string[]
 ): Promise<{ stdout: string; stderr: string }> {
-  return run(tool, args, { env, timeout: 60_000, encoding: 'utf8' });
+  return run(tool, args, { env: toolEnv, timeout: 60_000, encoding: 'utf8' });
 }
