@@ -10,7 +10,7 @@ import { make, root, run } from './make.mjs';
 const bin = (name) => join(root, 'node_modules', '.bin', name);
 
 function nativeFiles(...endings) {
-  return ['native', 'test/native'].flatMap((folder) =>
+  return ['native', 'test/native', 'bench/load'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true })
       .filter((name) => endings.some((ending) => name.endsWith(ending)))
       .map((name) => join(folder, name)),
@@ -56,14 +56,14 @@ async function check() {
     ['biome', () => run(bin('biome'), ['check', '--error-on-warnings'])],
     [
       'clang-format',
-      () => run(bin('clang-format'), ['--dry-run', '-Werror', ...nativeFiles('.cc', '.h')]),
+      () => run(bin('clang-format'), ['--dry-run', '-Werror', ...nativeFiles('.cc', '.h', '.c')]),
     ],
     [
       'tsc',
       () => {
         // The examples import the package by its name, and so the declarations that this makes.
         make('ts');
-        return run(bin('tsc'), ['-p', 'test']);
+        return run(bin('tsc'), ['-p', 'test']) || run(bin('tsc'), ['-p', 'bench', '--noEmit']);
       },
     ],
     ['clang-tidy', clangTidy],
@@ -78,7 +78,7 @@ async function check() {
 
 function format() {
   const typescript = run(bin('biome'), ['check', '--write']);
-  return run(bin('clang-format'), ['-i', ...nativeFiles('.cc', '.h')]) || typescript;
+  return run(bin('clang-format'), ['-i', ...nativeFiles('.cc', '.h', '.c')]) || typescript;
 }
 
 make('install');

@@ -59,13 +59,20 @@ function install() {
   must('npm', program, [...args, command], 'Is the package registry reachable?');
 }
 
+/** Whether CMake has been here for this tree: the cache of a copied one leads to the original. */
+function isConfigured(path) {
+  const cache = join(path, 'CMakeCache.txt');
+  if (!existsSync(cache)) return false;
+  return readFileSync(cache, 'utf8').split('\n').includes(`CMAKE_HOME_DIRECTORY:INTERNAL=${root}`);
+}
+
 function cmake(folder, config, settings) {
   install();
   const hint =
     `It needs CMake >= 3.18 and a C++17 compiler. If the compiler or this folder's path changed ` +
     `since the last build, remove ${folder}/ and try again.`;
   const path = join(root, folder);
-  if (!existsSync(join(path, 'CMakeCache.txt'))) {
+  if (!isConfigured(path)) {
     // What node-gyp left there would be taken for this build's own.
     rmSync(path, { recursive: true, force: true });
     console.error(`building ${folder}/${config}/ryegate.node`);

@@ -33,7 +33,7 @@ export class FileRegion implements FileProgress {
   readonly #part: FilePart;
   readonly #count: number;
   readonly #told: (error: Error | null) => void;
-  /** Up to where bytes have been read ahead. */
+  /** Up to where bytes are known to be in memory. */
   #ahead = 0;
   #ended = false;
   #outcome: Error | null = null;
@@ -53,14 +53,14 @@ export class FileRegion implements FileProgress {
     return this.#count - this.remaining;
   }
 
-  /** Bytes to be tried next. */
-  get next(): number {
-    return Math.min(this.remaining, MOST_A_TURN);
+  /** Whether the bytes to be tried next are known to be in memory: to ask costs time. */
+  get isAhead(): boolean {
+    return this.#ahead > this.position;
   }
 
-  /** Whether the bytes to be tried next have been read ahead. */
-  get isAhead(): boolean {
-    return this.#ahead >= this.position + this.next;
+  /** Bytes to be tried next. */
+  get next(): number {
+    return Math.min(this.remaining, this.isAhead ? this.#ahead - this.position : MOST_A_TURN);
   }
 
   /** Why the rest must not be sent: it would not go with what was sent already. */
@@ -68,8 +68,9 @@ export class FileRegion implements FileProgress {
     return this.sent > 0 && this.#part.changed?.() === true ? fileChanged() : null;
   }
 
-  /** The socket took `count` bytes. */
+  /** The socket took `count` bytes of those that were tried, which are all in memory then. */
   advance(count: number): void {
+    this.#ahead = this.position + this.next;
     this.position += count;
     this.remaining -= count;
   }

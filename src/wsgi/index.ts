@@ -25,6 +25,7 @@ export type {
   Closable,
   Environ,
   ErrorStream,
+  FileWrapperClass,
   InputReader,
   StartResponse,
   WriteFunction,

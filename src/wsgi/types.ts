@@ -2,7 +2,7 @@ import type { HeaderList } from '../http/headers.ts';
 import type { Chunk } from '../io/chunk.ts';
 import type { ErrorStream } from '../io/errorstream.ts';
 import type { TrailerList } from '../io/inputstream.ts';
-import type { FileWrapper } from './filewrapper.ts';
+import type { FileLike } from './filewrapper.ts';
 
 export type { HeaderList } from '../http/headers.ts';
 
@@ -67,7 +67,7 @@ export interface Environ {
   /** `wsgi.input` ends at the end of the body, so that it may be read without CONTENT_LENGTH. */
   'wsgi.input_terminated': boolean;
   /** Wraps a file, as the result of an application; PEP 3333, "File Handling". */
-  'wsgi.file_wrapper'?: typeof FileWrapper | undefined;
+  'wsgi.file_wrapper'?: FileWrapperClass | undefined;
   /** Whether no promise settles while the application runs: `serveForeverSync()`. */
   'ryegate.blocking'?: boolean | undefined;
   /** Fires when the client goes away, or finishes sending, before the response is complete. */
@@ -80,6 +80,12 @@ export interface Environ {
   [header: `HTTP_${string}`]: string | undefined;
   [key: string]: unknown;
 }
+
+/** What `FileWrapper` is to an application: it makes a result of a file. */
+export type FileWrapperClass = new (
+  fileLike: FileLike,
+  blockSize?: number,
+) => AsyncIterable<Chunk> & Closable;
 
 /** Sends a chunk of the body before those of the application's result (PEP 3333, "write()"). */
 export type WriteFunction = (chunk: Chunk) => void;

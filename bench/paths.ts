@@ -1,0 +1,10 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The project's folder. This runs in build-bench, which lies beside bench. */
+export const root: string = fileURLToPath(new URL('..', import.meta.url));
+
+/** A compiled program of bench/programs. */
+export function program(name: string): string {
+  return join(root, 'build-bench', 'programs', `${name}.js`);
+}

@@ -1,0 +1,81 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BenchError, Child, isInstalled, versionOf } from '../harness/processes.ts';
+import { type Peer, runningServer } from './server.ts';
+
+/**
+ * As nginx's manual advises for static files: sendfile with tcp_nopush, and open_file_cache. That is
+ * valid for a second, which is as fresh as Ryegate's cache is by default. Of the rest, what writes
+ * to disk is off or in a folder of its own, and connections live as long as the load.
+ */
+function configuration(folder: string, root: string, port: number): string {
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (name) => `${name}_temp_path ${folder}/${name};`,
+  );
+  // Only with this can a worker of root's read a private folder.
+  const user = process.getuid?.() === 0 ? 'user root;' : '';
+  return `
+    ${user}
+    daemon off;
+    worker_processes 1;
+    pid ${folder}/pid;
+    error_log stderr error;
+    events { worker_connections 1024; }
+    http {
+      ${temporary.join('\n')}
+      access_log off;
+      default_type application/octet-stream;
+      sendfile on;
+      tcp_nopush on;
+      open_file_cache max=1000 inactive=60s;
+      open_file_cache_valid 1s;
+      keepalive_timeout 65;
+      keepalive_requests 1000000000;
+      server { listen 127.0.0.1:${port}; root ${root}; }
+    }`;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}
+
+async function listening(port: number, child: Child): Promise<void> {
+  for (let i = 0; i < 200; i++) {
+    if (await accepts(port)) return;
+    await sleep(25);
+  }
+  throw new BenchError(`nginx does not listen: ${child.stderr}`);
+}
+
+export const nginx: Peer = {
+  name: 'nginx',
+  description: 'sendfile, tcp_nopush, open_file_cache, one worker',
+  missing: () =>
+    isInstalled('nginx') ? null : 'not installed (Debian: apt-get install nginx-light)',
+  version: () => versionOf('nginx', '-v')?.replace('nginx version: nginx/', '') ?? '',
+  start: async (root) => {
+    const folder = mkdtempSync(join(tmpdir(), 'ryegate-nginx-'));
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+    const port = await freePort();
+    const file = join(folder, 'nginx.conf');
+    writeFileSync(file, configuration(folder, root, port));
+    const child = new Child('server', 'nginx', ['-e', 'stderr', '-p', folder, '-c', file]);
+    await listening(port, child);
+    return await runningServer(child, port);
+  },
+};
