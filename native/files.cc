@@ -175,7 +175,6 @@ int StatBeneath(int root, const std::string& path, struct stat* status) {
 int StatFile(int fd, struct stat* status, double* offset) {
   if (fstat(fd, status) < 0) return -errno;
   if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY) return -EBADF;
-  if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY) return -EBADF;
   *offset = static_cast<double>(lseek(fd, 0, SEEK_CUR));
   return 0;
 }

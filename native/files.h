@@ -36,7 +36,6 @@ int OpenBeneath(int root, const std::string& path, bool wait, struct stat* statu
 int OpenFolder(const std::string& path);
 int StatBeneath(int root, const std::string& path, struct stat* status);
 // fstat(2), and the offset, which is -1 where there is none. -EBADF, too, when it is not open for
-// reading. -EBADF, too, when it is not open for
 // reading.
 int StatFile(int fd, struct stat* status, double* offset);
 

@@ -48,12 +48,12 @@ export class OpenFile implements DescriptorFile {
  *   file; SystemCallError `ERR_RYEGATE_SYSTEM`
  */
 export async function openFile(path: string): Promise<OpenFile> {
-  const real = await realpath(path);
-  const folder = native.openFolder(byteString(dirname(real)));
+  const real = await realpath(path, { encoding: 'latin1' });
+  const folder = native.openFolder(dirname(real));
   if (folder < 0) throw new SystemCallError(folder, 'open', `the folder of ${path}`);
   const facts = new FileFacts();
   const fd = await new Promise<number>((resolve) => {
-    native.openBeneathLater(folder, byteString(basename(real)), facts.data, resolve);
+    native.openBeneathLater(folder, basename(real) || '.', facts.data, resolve);
   });
   native.close(folder);
   if (fd >= 0 && facts.isRegular) return new OpenFile(fd, facts);

@@ -105,7 +105,14 @@ export class CachedFile {
     return [size, modified, modifiedNanoseconds].map((part) => part.toString(36)).join('-');
   }
 
-  /** Whether what `now` tells can be trusted to show a change. */
+  /** Whether a large file, which is not read before it is sent, is no longer as its tag says. */
+  isRewritten(): boolean {
+    if (this.file === null) return false;
+    const { fd, facts } = this.file;
+    return native.fileStatus(fd, scratch.data) < 0 || !scratch.isSameVersion(facts);
+  }
+
+  /** Whether a later look can be trusted to show a change. */
   isSettled(): boolean {
     return this.#read - this.lastModified > UNSETTLED;
   }
@@ -148,7 +155,8 @@ export class OpenFileCache {
     const known = this.#files.get(path);
     if (known !== undefined) {
       known.used = true;
-      if (now - known.checked < this.#interval || this.#isCurrent(known, now)) return known;
+      const isFresh = now - known.checked < this.#interval && !known.isRewritten();
+      if (isFresh || this.#isCurrent(known, now)) return known;
       this.#drop(known);
     }
     return this.#load(path, now, blocking);

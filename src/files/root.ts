@@ -24,6 +24,7 @@ export class Root {
   #realPath = '';
   /** -1 while there is no such folder. */
   #fd: number;
+  #closed = false;
   readonly #facts: FileFacts = new FileFacts();
 
   /** Throws `ERR_RYEGATE_STATIC_ROOT` unless `path` is a folder. */
@@ -52,15 +53,21 @@ export class Root {
 
   /** Whether its name stands for another folder by now, which it is from here on. */
   renew(): boolean {
+    if (this.#closed) return false;
     const found = native.statBeneath(this.#fd, this.path, scratch.data) === 0;
     if (found === this.#fd >= 0 && (!found || scratch.isSameFile(this.#facts))) return false;
-    this.close();
+    this.#closeFolder();
     this.#fd = Math.max(native.openFolder(this.path), -1);
     if (this.#fd >= 0) this.#look();
     return true;
   }
 
   close(): void {
+    this.#closed = true;
+    this.#closeFolder();
+  }
+
+  #closeFolder(): void {
     if (this.#fd >= 0) native.close(this.#fd);
     this.#fd = -1;
   }

@@ -16,13 +16,16 @@ export class FileFacts {
   /** Whether the file of `fd`, which was as these say, has been cut or rewritten since. */
   isBroken(fd: number): boolean {
     if (native.fileStatus(fd, scratch.data) < 0) return true;
-    const { size, modified, modifiedNanoseconds } = scratch;
     // Appended to: what was there is there still.
-    if (size > this.size) return false;
+    return scratch.size <= this.size && !scratch.isSameVersion(this);
+  }
+
+  /** Whether size and time of the last modification are the same. */
+  isSameVersion(other: FileFacts): boolean {
     return (
-      size < this.size ||
-      modified !== this.modified ||
-      modifiedNanoseconds !== this.modifiedNanoseconds
+      this.size === other.size &&
+      this.modified === other.modified &&
+      this.modifiedNanoseconds === other.modifiedNanoseconds
     );
   }
 

@@ -63,7 +63,7 @@ export class FileRegion implements FileProgress {
     return Math.min(this.remaining, this.isAhead ? this.#ahead - this.position : MOST_A_TURN);
   }
 
-  /** Why the rest must not be sent: it would not go with what was sent already. */
+  /** Why what was sent does not go with what follows, or followed meanwhile. */
   get fault(): Error | null {
     return this.sent > 0 && this.#part.changed?.() === true ? fileChanged() : null;
   }

@@ -198,7 +198,7 @@ export class Output {
 
   /** What the result of a file's last attempt means. */
   #judge(socket: StreamSocket, region: FileRegion, result: number): void {
-    if (region.remaining === 0) this.#ended.push([socket, region, null]);
+    if (region.remaining === 0) this.#ended.push([socket, region, region.fault]);
     else if (result === NOT_CACHED) socket.awaitFile(region);
     else if (result === 0) this.#ended.push([socket, region, fileChanged()]);
     else if (FILE_FAULTS.has(result)) this.#ended.push([socket, region, readFailed(result)]);
