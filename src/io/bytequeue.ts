@@ -49,6 +49,19 @@ export class ByteQueue {
     }
   }
 
+  /** What is there, to be looked at. */
+  peek(): Buffer[] {
+    const chunks = this.#chunks.slice(this.#head);
+    if (this.#offset > 0) chunks[0] = this.#headChunk().subarray(this.#offset);
+    return chunks;
+  }
+
+  /** All that is there counts as taken, with `more` bytes that never came. */
+  skip(more: number): void {
+    this.#taken += this.#length + more;
+    this.clear();
+  }
+
   clear(): void {
     this.#chunks = [];
     this.#tail = null;
@@ -75,11 +88,8 @@ export class ByteQueue {
   /** `bytes` were taken last, and are the first again. */
   putBack(bytes: Buffer): void {
     if (bytes.length === 0) return;
-    const rest = this.#chunks.slice(this.#head);
-    if (this.#offset > 0) {
-      rest[0] = this.#headChunk().subarray(this.#offset);
-      this.#tail = null;
-    }
+    const rest = this.peek();
+    if (this.#offset > 0) this.#tail = null;
     this.#chunks = [bytes, ...rest];
     this.#head = this.#offset = 0;
     this.#length += bytes.length;

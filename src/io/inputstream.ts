@@ -1,32 +1,15 @@
 import { RyegateError } from '../errors.ts';
 import { ByteQueue } from './bytequeue.ts';
+import type { InputSource, SaveOptions, TrailerList } from './inputsource.ts';
+import { saveBytes } from './newfile.ts';
+import { type Attempt, SoloReader, type WaitingReader } from './soloreader.ts';
 
-/** Where the bytes come from: the stream tells it when to stop and when to go on. */
-export interface InputSource {
-  /** Too many bytes are waiting to be read: stop calling `push()`. */
-  pause(): void;
-  /** There is room again, or a reader needs more: go on. */
-  resume(): void;
-  /** A reader began to wait for bytes (the moment to send `100 Continue`). */
-  demand(): void;
-  /** Pushes more bytes, or the end, at once; a source without it cannot. */
-  pull?(): void;
-}
-
-/** Names and values of trailer fields, names in lower case. */
-export type TrailerList = readonly (readonly [name: string, value: string])[];
-
-/** What a reader wants: tried until it returns a value; `undefined` asks for more bytes. */
-type Attempt<T> = () => T | undefined;
-
-interface WaitingReader {
-  attempt: Attempt<unknown>;
-  resolve(value: unknown): void;
-  reject(error: Error): void;
-}
+export type { InputSource, SaveOptions, TrailerList } from './inputsource.ts';
 
 const EMPTY: Buffer = Buffer.alloc(0);
 const TO_THE_END = -1;
+/** A job that reads alone gets no more than this at a time. */
+const MOST_AT_ONCE = 1024 * 1024;
 
 function ignoreRejection(): void {}
 
@@ -69,6 +52,7 @@ export class InputStream implements AsyncIterable<Buffer> {
   #finished = false;
   #error: Error | null = null;
   #trailers: TrailerList = [];
+  #serving = false;
 
   constructor(source: InputSource | null, highWaterMark = 65536) {
     this.#source = source;
@@ -92,7 +76,8 @@ export class InputStream implements AsyncIterable<Buffer> {
 
   /** Whether a reader waits for bytes. */
   get waiting(): boolean {
-    return this.#readers.length > 0;
+    const [first] = this.#readers;
+    return first !== undefined && first.busy !== true;
   }
 
   /** The trailer fields that came after a chunked body, kept apart from the header; at its end. */
@@ -119,6 +104,18 @@ export class InputStream implements AsyncIterable<Buffer> {
     this.#finished = true;
     this.#serve();
     this.#release();
+  }
+
+  /** What waits to be read, without reading it. */
+  peek(): readonly Buffer[] {
+    return this.#queue.peek();
+  }
+
+  /** `count` bytes count as read, those that wait among them, and this is the end. */
+  discard(count: number, trailers: TrailerList): void {
+    if (this.#error !== null) return;
+    this.#queue.skip(count - this.#queue.length);
+    this.end(trailers);
   }
 
   /**
@@ -197,6 +194,47 @@ export class InputStream implements AsyncIterable<Buffer> {
       }
       return lines;
     };
+  }
+
+  /**
+   * Saves the rest, to its end, as a new file that replaces `path` at once, also where that is a
+   * symlink: nobody ever sees a part of it. Gives its size in bytes. What a server has put into a
+   * temporary file is moved, or copied by the kernel. Reads that are called later wait until it has
+   * ended; `readSync()` and the like throw.
+   *
+   * @throws (rejects) what the file system throws, or a read would; then `path` is as it was. With
+   *   `inputBuffering: 'buffer'` the body is still unread, else what had come of it is lost.
+   */
+  saveTo(path: string, { mode = 0o600 }: SaveOptions = {}): Promise<number> {
+    // What has ended may be the one input that all requests without a body share.
+    const saving =
+      this.ended && this.#readers.length === 0
+        ? saveBytes(path, mode, () => Promise.resolve(EMPTY))
+        : this.#save(path, mode);
+    saving.catch(ignoreRejection);
+    return saving;
+  }
+
+  #save(path: string, mode: number): Promise<number> {
+    if (this.#error !== null) return rejected(this.#error);
+    const reader = new SoloReader<number>(
+      (take) => {
+        if (this.#error !== null) throw this.#error;
+        return this.#source?.save?.(path, mode) ?? saveBytes(path, mode, take);
+      },
+      () => this.#takeWaiting(),
+      () => this.#soloChanged(reader),
+    );
+    this.#readers.push(reader);
+    this.#serve();
+    return reader.promise;
+  }
+
+  #soloChanged(reader: SoloReader<unknown>): void {
+    if (this.#error === null) this.#serve();
+    else reader.reject(this.#error);
+    this.#pauseOrResume();
+    if (this.waiting) this.#source?.demand();
   }
 
   /**
@@ -302,25 +340,35 @@ export class InputStream implements AsyncIterable<Buffer> {
   }
 
   #serve(): void {
+    // A source that is pulled from pushes while a reader is served.
+    if (this.#serving) return;
+    this.#serving = true;
     let served = 0;
-    for (const reader of this.#readers) {
-      const value = reader.attempt();
-      if (value === undefined) {
-        break;
-      }
-      served += 1;
-      reader.resolve(value);
-    }
+    while (this.#serveOne(this.#readers[served])) served += 1;
+    this.#serving = false;
     this.#readers.splice(0, served);
     // The next one begins to wait now.
-    if (served > 0 && this.#readers.length > 0) this.#source?.demand();
+    if (served > 0 && this.waiting) this.#source?.demand();
+  }
+
+  /** Whether it needs to wait no longer. */
+  #serveOne(reader: WaitingReader | undefined): boolean {
+    if (reader === undefined) return false;
+    try {
+      const value = reader.busy ? reader.attempt() : this.#attempt(reader.attempt);
+      if (value === undefined) return false;
+      reader.resolve(value);
+    } catch (error) {
+      reader.reject(error);
+    }
+    return true;
   }
 
   #pauseOrResume(): void {
     if (this.#error !== null) {
       return;
     }
-    const wanted = this.#readers.length > 0;
+    const wanted = this.waiting;
     if (this.#paused) {
       if (wanted || this.#queue.length <= this.#highWaterMark / 2) {
         this.#paused = false;
@@ -338,6 +386,13 @@ export class InputStream implements AsyncIterable<Buffer> {
       return this.#queue.take(size === TO_THE_END ? length : Math.min(size, length));
     }
     return size === TO_THE_END || size > length ? undefined : this.#queue.take(size);
+  }
+
+  /** All that is there, within reason. */
+  #takeWaiting(): Buffer | undefined {
+    const { length } = this.#queue;
+    if (length === 0 && !this.#finished) return undefined;
+    return this.#queue.take(Math.min(length, MOST_AT_ONCE));
   }
 
   #takeChunk(): Buffer | undefined {

@@ -1,22 +1,23 @@
-import { randomUUID } from 'node:crypto';
-import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readSync, writeSync } from 'node:fs';
 import { RyegateError } from '../errors.ts';
 import { type InputSource, InputStream, type TrailerList } from './inputstream.ts';
+import { copyInto, nameFile, replaceFile } from './newfile.ts';
+import { TemporaryFile } from './temporaryfile.ts';
 
 const BLOCK = 64 * 1024;
 
 /**
- * Collects bytes to be read later, at once if need be: the first `memory` bytes stay in memory, what
- * follows goes to a temporary file. The file has no name, so that it is gone when it is closed, or
- * the process ends. Files are written and read synchronously.
+ * Collects bytes to be read later, at once if need be: the first `memory` bytes stay in memory. Once
+ * there are more, a temporary file has them all, and what follows is only there. Files are written
+ * and read synchronously.
  */
 export class Spool implements InputSource {
   readonly input: InputStream = new InputStream(this, Infinity);
   readonly #memory: number;
   #size = 0;
-  #fd = -1;
+  #file: TemporaryFile | null = null;
+  /** Bytes that had been read before there was a file: it begins behind them. */
+  #before = 0;
   #written = 0;
   #read = 0;
   #complete = false;
@@ -33,8 +34,22 @@ export class Spool implements InputSource {
       this.input.push(Buffer.from(chunk));
       return;
     }
-    if (this.#fd === -1) this.#fd = openUnnamed();
-    for (let at = 0; at < chunk.length; ) at += writeSync(this.#fd, chunk, at);
+    if (this.#file === null) this.#open();
+    this.#write(chunk);
+  }
+
+  #open(): void {
+    this.#file = new TemporaryFile();
+    this.#before = this.input.bytesRead;
+    for (const chunk of this.input.peek()) this.#write(chunk);
+    // These are read from memory.
+    this.#read = this.#written;
+  }
+
+  /** Precondition: there is a file. */
+  #write(chunk: Buffer): void {
+    const { fd } = this.#file as TemporaryFile;
+    for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at);
     this.#written += chunk.length;
   }
 
@@ -42,7 +57,7 @@ export class Spool implements InputSource {
   end(trailers: TrailerList): void {
     this.#trailers = trailers;
     this.#complete = true;
-    if (this.#fd === -1) this.input.end(trailers);
+    if (this.#file === null) this.input.end(trailers);
   }
 
   // What the input asks for.
@@ -55,22 +70,49 @@ export class Spool implements InputSource {
 
   pull(): void {
     const left = this.#written - this.#read;
-    if (left === 0) {
+    if (this.#file === null || left === 0) {
       this.input.end(this.#trailers);
       return;
     }
     const block = Buffer.allocUnsafe(Math.min(BLOCK, left));
-    const count = readSync(this.#fd, block, 0, block.length, this.#read);
+    const count = readSync(this.#file.fd, block, 0, block.length, this.#read);
     if (count === 0) throw cutShort();
     this.#read += count;
     this.input.push(block.subarray(0, count));
   }
 
+  /** Precondition: everything is there. */
+  async save(path: string, mode: number): Promise<number> {
+    const count = this.#size - this.input.bytesRead;
+    if (this.#file === null) await this.#saveMemory(path, mode);
+    else await this.#saveFile(this.#file, count, path, mode);
+    this.input.discard(count, this.#trailers);
+    return count;
+  }
+
+  #saveMemory(path: string, mode: number): Promise<void> {
+    const bytes = Buffer.concat(this.input.peek());
+    return replaceFile(path, mode, (target) => target.writeFile(bytes));
+  }
+
+  async #saveFile(file: TemporaryFile, count: number, path: string, mode: number): Promise<void> {
+    const position = this.input.bytesRead - this.#before;
+    file.hold();
+    try {
+      if (position === 0 && (await nameFile(file.fd, path, mode))) return;
+      await replaceFile(path, mode, async (target) => {
+        if (!(await copyInto(target, file.fd, position, count))) throw cutShort();
+      });
+    } finally {
+      file.release();
+    }
+  }
+
   /** Gives the file back; what was not read from it fails for `reason`. */
   close(reason: () => Error): void {
-    if (this.#fd !== -1) closeSync(this.#fd);
+    if (this.#file !== null) this.#file.release();
     else if (this.#complete) return;
-    this.#fd = -1;
+    this.#file = null;
     this.input.fail(reason());
   }
 }
@@ -81,16 +123,4 @@ function cutShort(): RyegateError {
     'the temporary file of a request body is shorter than what was written to it: look for what ' +
       'cuts files in the temporary folder',
   );
-}
-
-function openUnnamed(): number {
-  const path = join(tmpdir(), `ryegate-${randomUUID()}`);
-  const fd = openSync(path, 'wx+', 0o600);
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
-  return fd;
 }

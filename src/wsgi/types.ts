@@ -1,7 +1,7 @@
 import type { HeaderList } from '../http/headers.ts';
 import type { Chunk } from '../io/chunk.ts';
 import type { ErrorStream } from '../io/errorstream.ts';
-import type { TrailerList } from '../io/inputstream.ts';
+import type { SaveOptions, TrailerList } from '../io/inputstream.ts';
 import type { FileLike } from './filewrapper.ts';
 
 export type { HeaderList } from '../http/headers.ts';
@@ -24,6 +24,11 @@ export interface InputReader extends AsyncIterable<Uint8Array> {
   readSync(size?: number): Buffer;
   readlineSync(limit?: number): Buffer;
   readlinesSync(hint?: number): Buffer[];
+  /**
+   * Saves the rest of the body as a new file that replaces `path` at once, or not at all; a body
+   * that was spooled to a file does not pass through JavaScript. Gives its size in bytes.
+   */
+  saveTo(path: string, options?: SaveOptions): Promise<number>;
   /** The trailer fields of a chunked body, kept apart from the environ; there at its end. */
   readonly trailers: TrailerList;
 }

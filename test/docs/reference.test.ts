@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { HELP, parseArguments } from '../../src/cli/options.ts';
+import { DEFAULT_CACHE } from '../../src/files/index.ts';
 import {
   type Application,
   BaseServer,
@@ -21,6 +22,13 @@ function sources(): string[] {
   return readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts'))
     .map((name) => readFileSync(join(root, 'src', name), 'utf8'));
+}
+
+/** The names in an interface of options. */
+function optionsOf(name: string, file: string): string[] {
+  const source = readFileSync(join(root, 'src', file), 'utf8');
+  const [, body = ''] = new RegExp(`interface ${name} [^{]*\\{(.*?)^\\}`, 'ms').exec(source) ?? [];
+  return [...body.matchAll(/^ {2}(\w+)\?:/gm)].map(([, option = '']) => option);
 }
 
 /** The first cell of each row, its code marks taken off. */
@@ -58,15 +66,13 @@ describe('docs/api.md', () => {
   }
 
   it('has a section or a row for every export, and for nothing else', () => {
+    const exports = [...exported('index.ts'), ...exported('files/index.ts')];
     const sections = [...text.matchAll(/^#{3,4} (.*)$/gm)].flatMap(([, title = '']) =>
       [...title.matchAll(/`(\w+)/g)].map(([, name]) => name),
     );
     const rows = firstCells('docs/api.md').filter((cell) => /^\w+$/.test(cell));
-    const missing = exported('index.ts').filter(
-      (name) => !sections.includes(name) && !rows.includes(name),
-    );
+    const missing = exports.filter((name) => !sections.includes(name) && !rows.includes(name));
     expect(missing).toEqual([]);
-    const exports = exported('index.ts');
     expect(sections.filter((name) => !exports.includes(name as string))).toEqual([]);
   });
 
@@ -82,12 +88,20 @@ describe('docs/api.md', () => {
   });
 
   it('has every option of HTTPServer', () => {
-    const source = readFileSync(join(root, 'src/httpserver/httpserver.ts'), 'utf8');
-    const [, body = ''] = /interface HTTPServerOptions [^{]*\{(.*?)^\}/ms.exec(source) ?? [];
-    const options = [...body.matchAll(/^ {2}(\w+)\?:/gm)].map(([, name = '']) => name);
+    const options = optionsOf('HTTPServerOptions', 'httpserver/httpserver.ts');
     expect(options).toContain('limits');
     expect(firstCells('docs/api.md')).toEqual(expect.arrayContaining(options));
   });
+});
+
+it('docs/static.md has every option of staticFiles(), and no other; the cache with its defaults', () => {
+  const rows = tableRows(section(readPage('docs/static.md'), 'Options'));
+  const shown = rows.map(([name = '', value]) => [name.replaceAll('`', ''), value] as const);
+  const options = optionsOf('StaticFilesOptions', 'files/staticoptions.ts');
+  const cache = Object.entries(DEFAULT_CACHE).map(([name, value]) => [`cache.${name}`, value]);
+  const others = shown.filter(([name]) => !name.startsWith('cache.'));
+  expect([...others.map(([name]) => name), 'cache'].sort()).toEqual(options.sort());
+  expect(shown.slice(others.length)).toEqual(cache.map(([name, value]) => [name, `${value}`]));
 });
 
 // What the rows say that happens is tried out in limits.test.ts.

@@ -29,11 +29,14 @@ async function endsCleanly(program: Program, signal: NodeJS.Signals = 'SIGTERM')
 it('are all tested here', () => {
   expect(readdirSync(join(root, 'examples')).sort()).toEqual([
     'demo.js',
+    'download.mjs',
     'echo-server.js',
     'embedded.js',
     'selector-pipe.js',
     'service-actions.js',
+    'staticsite.mjs',
     'typescript-app.ts',
+    'upload.mjs',
     'verify-request.js',
     'wsgi-hello.js',
   ]);
@@ -42,9 +45,12 @@ it('are all tested here', () => {
 describe.each(['SIGINT', 'SIGTERM'] as const)('every server of the examples, on %s,', (signal) => {
   it.each([
     'demo.js',
+    'download.mjs',
     'echo-server.js',
     'embedded.js',
     'service-actions.js',
+    'staticsite.mjs',
+    'upload.mjs',
     'verify-request.js',
     'wsgi-hello.js',
   ])('ends cleanly: %s', async (name) => {
@@ -126,6 +132,77 @@ describe('verify-request.js', () => {
     );
     expect(await converse(Number(port), '', '127.0.0.2')).toBe('');
     expect(await converse(Number(port), request)).toMatch(/^HTTP\/1\.1 200 /);
+  });
+});
+
+describe('staticsite.mjs', () => {
+  it('has assets for ever, pages that are asked for again, and an application behind', async () => {
+    const program = run('staticsite.mjs');
+    const url = await program.url('stdout');
+    const page = await fetch(`${url}/`);
+    expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8');
+    expect(page.headers.get('cache-control')).toBe('max-age=0');
+    const [, style] = /href="(\/assets\/site\.\w{8}\.css)"/.exec(await page.text()) ?? [];
+
+    const headers = { 'If-None-Match': page.headers.get('etag') as string };
+    expect((await fetch(`${url}/`, { headers })).status).toBe(304);
+
+    const asset = await fetch(`${url}${style}`, { headers: { 'Accept-Encoding': 'br' } });
+    expect(asset.headers.get('cache-control')).toBe('max-age=31536000, immutable');
+    expect(asset.headers.get('content-encoding')).toBe('br');
+    expect(await asset.text()).toMatch(/^(body \{.*\}\n){9}$/);
+
+    expect(await (await fetch(`${url}/time`)).text()).toMatch(/^\d{4}-\d\d-\d\dT.*Z\n$/);
+    const missing = await fetch(`${url}/assets/site.css`);
+    expect([missing.status, await missing.text()]).toEqual([404, 'There is nothing here.\n']);
+    await endsCleanly(program);
+  });
+});
+
+describe('download.mjs', () => {
+  it('sends the file to who has the link, by the name that it has', async () => {
+    const program = run('download.mjs');
+    const [, link = ''] = await program.says(/(http:\S+)\n/, 'stdout');
+    const response = await fetch(link);
+    expect(response.headers.get('content-type')).toBe('text/csv; charset=utf-8');
+    expect(response.headers.get('content-length')).toBe('900000');
+    expect(response.headers.get('content-disposition')).toBe(
+      `attachment; filename="Ums_tze _2026_.csv"; filename*=UTF-8''Ums%C3%A4tze%20%222026%22.csv`,
+    );
+    expect(await response.text()).toBe('day,sold\n'.repeat(100_000));
+    await endsCleanly(program);
+  });
+
+  it('refuses everybody else', async () => {
+    const program = run('download.mjs');
+    const [, link = ''] = await program.says(/(http:\S+)\n/, 'stdout');
+    const expires = Number(new URL(link).searchParams.get('expires'));
+    const others = [
+      link.replace(/token=.*/, ''),
+      link.replace(/token=./, (start) => (start.endsWith('A') ? 'token=B' : 'token=A')),
+      link.replace(String(expires), String(expires + 1)),
+      link.replace('/sales', '/other'),
+    ];
+    for (const other of others) expect((await fetch(other)).status, other).toBe(403);
+    await endsCleanly(program);
+  });
+});
+
+describe('upload.mjs', () => {
+  it.each([100, 5_000_000])('stores %i bytes, and has them to be downloaded', async (size) => {
+    const program = run('upload.mjs');
+    const url = await program.url('stdout');
+    const body = Buffer.alloc(size, 'what was sent');
+    const stored = await fetch(url, { method: 'PUT', body });
+    expect(stored.status).toBe(201);
+    const location = stored.headers.get('location');
+    expect(await stored.json()).toEqual({ name: location?.replace('/files/', ''), size });
+
+    const download = await fetch(`${url}${location}`);
+    expect(download.headers.get('content-disposition')).toBe('attachment');
+    expect(Buffer.from(await download.arrayBuffer()).equals(body)).toBe(true);
+    expect((await fetch(url)).status).toBe(404);
+    await endsCleanly(program);
   });
 });
 

@@ -42,7 +42,7 @@ function openFiles(): number {
       return '';
     }
   });
-  const files = links.filter((path) => path.startsWith(`${folder}/ryegate-`));
+  const files = links.filter((path) => path.startsWith(`${folder}/`));
   expect(files.every((path) => path.endsWith(' (deleted)'))).toBe(true);
   return files.length;
 }

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import type { Application } from '../../src/index.ts';
 import { backends, describeBackends } from '../support/backends.ts';
 import { echo, exchanges, get, PLAIN, post } from '../support/exchange.ts';
 import { bounded, eventually, RawClient, text } from '../support/rawclient.ts';
+import { straceIsMissing } from '../support/strace.ts';
 
 const MANY = 1000;
 
@@ -237,16 +238,6 @@ const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 describe('system calls', () => {
   const folder = mkdtempSync(join(tmpdir(), 'ryegate-strace-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-  function straceIsMissing(): boolean {
-    try {
-      execFileSync('strace', ['-V'], { stdio: 'ignore' });
-      return false;
-    } catch {
-      console.warn('strace is missing (apt-get install strace): system calls are not counted');
-      return true;
-    }
-  }
 
   it.skipIf(straceIsMissing())('1,000 pipelined requests take fewer than 100 sends', async () => {
     writeFileSync(

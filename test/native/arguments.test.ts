@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Native, native } from '../../src/native.ts';
+import { Fact, type Native, native } from '../../src/native.ts';
 import { descriptorKeeper } from '../support/descriptors.ts';
 
 /** Nothing here may crash: a wrong type is a TypeError, a wrong value a negative errno. */
@@ -73,6 +73,83 @@ describe('functions refuse arguments of the wrong type', () => {
       expect(call('controlAttach', control, value)).toThrow(TypeError);
     }
     expect(native.controlRequest(control)).toBe(0);
+  });
+});
+
+describe('calls on files refuse arguments of the wrong type', () => {
+  const facts = new Float64Array(Fact.count);
+  const done = (): void => {};
+  const buffer = new Uint8Array(1);
+  const notBytes = [...notStrings, '\u0100', 'a\u20ac'];
+  const notFacts = [...wrong, new Float64Array(Fact.count - 1), new Float32Array(64), buffer];
+  const notBuffers = [...wrong, facts, new ArrayBuffer(1), new DataView(new ArrayBuffer(1))];
+  const notFunctions = wrong.filter((value) => typeof value !== 'function');
+  const calls: Record<string, [right: unknown, wrong: unknown[]][]> = {
+    openBeneath: [
+      [-1, wrong],
+      ['x', notBytes],
+      [true, wrong.filter((value) => value !== true)],
+      [facts, notFacts],
+    ],
+    openBeneathLater: [
+      [-1, wrong],
+      ['x', notBytes],
+      [facts, notFacts],
+      [done, notFunctions],
+    ],
+    openFolder: [['x', notBytes]],
+    statBeneath: [
+      [-1, wrong],
+      ['x', notBytes],
+      [facts, notFacts],
+    ],
+    fileFacts: [
+      [-1, wrong],
+      [facts, notFacts],
+    ],
+    readNow: [
+      [-1, wrong],
+      [buffer, notBuffers],
+      [0, wrong],
+    ],
+    readLater: [
+      [-1, wrong],
+      [buffer, notBuffers],
+      [0, wrong],
+      [done, notFunctions],
+    ],
+    readAhead: [
+      [-1, wrong],
+      [0, wrong],
+      [0, wrong],
+      [done, notFunctions],
+    ],
+    copyRange: [
+      [-1, wrong],
+      [0, wrong],
+      [-1, wrong],
+      [0, wrong],
+      [0, wrong],
+      [done, notFunctions],
+    ],
+    openUnnamed: [['x', notBytes]],
+    linkUnnamed: [
+      [-1, wrong],
+      ['x', notBytes],
+    ],
+  };
+
+  it.each(Object.entries(calls))('%s', (name, parameters) => {
+    const right = parameters.map(([value]) => value);
+    parameters.forEach(([, values], position) => {
+      for (const value of values) {
+        const args = right.with(position, value);
+        expect(call(name, ...args)).toThrow(TypeError);
+        expect(call(name, ...args)).toThrow(`argument ${position + 1}`);
+      }
+    });
+    expect(call(name)).toThrow(TypeError);
+    expect(call(name, ...right)).not.toThrow();
   });
 });
 

@@ -1,3 +1,6 @@
+import { statSync, unlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, it, type MockInstance, vi } from 'vitest';
 import {
@@ -299,6 +302,10 @@ describe('the streams of an environ', () => {
     expect(chunks).toEqual(['six']);
     expect(checked.ended).toBe(true);
     expect(checked.readlinesSync()).toEqual([]);
+    const path = join(tmpdir(), `ryegate-validate-${process.pid}`);
+    expect(await checked.saveTo(path, { mode: 0o644 })).toBe(0);
+    expect(statSync(path).mode & 0o777).toBe(0o644);
+    unlinkSync(path);
     checked.note = 'set';
     expect((input as { note?: string }).note).toBe('set');
     const log = environ['wsgi.errors'] as typeof errors;

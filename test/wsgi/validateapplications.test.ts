@@ -133,6 +133,11 @@ const errors = (use: (stream: any) => unknown): Application => using((e) => use(
 const STREAMS: [title: string, app: Application, rule: string | RegExp][] = [
   ['read(1, 2)', input((stream) => stream.read(1, 2)), 'wsgi.input.read() was called with 2'],
   [
+    'saveTo() of three',
+    input((stream) => stream.saveTo('/', {}, 3)),
+    'wsgi.input.saveTo() was called with 3',
+  ],
+  [
     'readline(1, 2)',
     input((stream) => stream.readline(1, 2)),
     'input.readline() was called with 2',

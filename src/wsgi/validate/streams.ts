@@ -58,6 +58,11 @@ function checkLines(call: string, value: unknown): unknown {
   return value;
 }
 
+function checkSize(call: string, value: unknown): unknown {
+  if (Number.isSafeInteger(value)) return value;
+  throw violation(`${call} gave ${shown(value)}: the server has to give a number of bytes`);
+}
+
 type ValueCheck = typeof checkBytes;
 
 function checkArguments(call: string, args: unknown[], most: number): void {
@@ -65,12 +70,12 @@ function checkArguments(call: string, args: unknown[], most: number): void {
   throw violation(`${call} was called with ${args.length} arguments: it takes ${most} at most`);
 }
 
-function reading(name: string, check: ValueCheck): [string, CheckedCall] {
+function reading(name: string, check: ValueCheck, most = 1): [string, CheckedCall] {
   const call = `wsgi.input.${name}()`;
   return [
     name,
     (method, args) => {
-      checkArguments(call, args, 1);
+      checkArguments(call, args, most);
       const promise = method(...args);
       if (!isThenable(promise)) {
         throw violation(`${call} gave ${shown(promise)}: the server has to give a promise`);
@@ -107,6 +112,7 @@ const INPUT_CALLS: ReadonlyMap<string | symbol, CheckedCall> = new Map<
   reading('read', checkBytes),
   reading('readline', checkBytes),
   reading('readlines', checkLines),
+  reading('saveTo', checkSize, 2),
   readingSync('readSync', checkBytes),
   readingSync('readlineSync', checkBytes),
   readingSync('readlinesSync', checkLines),
