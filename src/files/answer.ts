@@ -2,6 +2,7 @@ import { httpDate } from '../http/date.ts';
 import { checkHeaders, type HeaderList } from '../http/headers.ts';
 import type { BodyPart } from '../wsgi/filewrapper.ts';
 import type { Representation } from './conditions.ts';
+import type { OpenFile } from './openfile.ts';
 import type { CachedFile } from './openfilecache.ts';
 import { type ByteRange, contentRange, multipartByteRanges } from './ranges.ts';
 import type { StaticSettings } from './staticoptions.ts';
@@ -77,10 +78,9 @@ export class Answer implements Representation {
   }
 
   part({ start, end }: ByteRange): BodyPart {
-    const { body, file, facts } = this.file;
+    const { body, file } = this.file;
     if (body !== null) return body.subarray(start, end);
-    const fd = file?.fd ?? -1;
-    return { fd, position: start, count: end - start, changed: () => facts.isBroken(fd) };
+    return (file as OpenFile).part(start, end);
   }
 }
 

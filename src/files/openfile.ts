@@ -3,6 +3,8 @@ import { basename, dirname } from 'node:path';
 import { RyegateError, SystemCallError } from '../errors.ts';
 import { FileFacts } from '../io/filefacts.ts';
 import { native } from '../native.ts';
+import type { FilePart } from '../reactor/fileregion.ts';
+import { Residence } from '../reactor/residence.ts';
 import type { DescriptorFile } from '../wsgi/filewrapper.ts';
 
 /**
@@ -12,6 +14,8 @@ import type { DescriptorFile } from '../wsgi/filewrapper.ts';
 export class OpenFile implements DescriptorFile {
   readonly fd: number;
   readonly facts: FileFacts;
+  /** @internal */
+  readonly residence: Residence = new Residence();
   #users = 1;
 
   /** @internal Takes over `fd`, which is the addon's. */
@@ -23,6 +27,13 @@ export class OpenFile implements DescriptorFile {
   /** In bytes, when it was opened. */
   get size(): number {
     return this.facts.size;
+  }
+
+  /** The bytes from `start` to `end`, which is not included, as a piece of a body. */
+  part(start: number, end: number): FilePart {
+    const { fd, facts, residence } = this;
+    const changed = (): boolean => facts.isBroken(fd);
+    return { fd, position: start, count: end - start, changed, residence };
   }
 
   /** Whether the last user has gone. */

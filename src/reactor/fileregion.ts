@@ -1,5 +1,6 @@
 import { RyegateError, SystemCallError } from '../errors.ts';
 import { native } from '../native.ts';
+import type { Residence } from './residence.ts';
 
 /** Bytes of one file that are sent in one turn: a fast client must not keep the others waiting. */
 const MOST_A_TURN = 1024 * 1024;
@@ -13,6 +14,8 @@ export interface FilePart {
   readonly count: number;
   /** Whether the file is no longer the one that was promised. */
   changed?(): boolean;
+  /** What is known of the file's pages, for those who send it as well. */
+  readonly residence?: Residence | undefined;
 }
 
 export interface FileProgress {
@@ -53,14 +56,18 @@ export class FileRegion implements FileProgress {
     return this.#count - this.remaining;
   }
 
-  /** Whether the bytes to be tried next are known to be in memory: to ask costs time. */
+  /** Whether the bytes to be tried next are known to be in memory. */
   get isAhead(): boolean {
+    if (this.#ahead <= this.position) {
+      this.#ahead = this.#part.residence?.until(this.position) ?? 0;
+    }
     return this.#ahead > this.position;
   }
 
   /** Bytes to be tried next. */
   get next(): number {
-    return Math.min(this.remaining, this.isAhead ? this.#ahead - this.position : MOST_A_TURN);
+    const most = Math.min(this.remaining, MOST_A_TURN);
+    return this.isAhead ? Math.min(most, this.#ahead - this.position) : most;
   }
 
   /** Why what was sent does not go with what follows, or followed meanwhile. */
@@ -70,9 +77,15 @@ export class FileRegion implements FileProgress {
 
   /** The socket took `count` bytes of those that were tried, which are all in memory then. */
   advance(count: number): void {
-    this.#ahead = this.position + this.next;
+    this.#isInMemory(this.position + this.next);
     this.position += count;
     this.remaining -= count;
+  }
+
+  #isInMemory(end: number): void {
+    if (end <= this.#ahead) return;
+    this.#ahead = end;
+    this.#part.residence?.add(this.position, end);
   }
 
   /** Has the next bytes brought into memory, without waiting for them. */
@@ -81,7 +94,7 @@ export class FileRegion implements FileProgress {
     this.reading = true;
     native.readAhead(fd, position, next, (result) => {
       this.reading = false;
-      this.#ahead = position + next;
+      this.#isInMemory(position + next);
       if (this.#ended) this.#told(this.#outcome);
       else done(result < 0 ? readFailed(result) : null);
     });
