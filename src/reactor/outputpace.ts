@@ -1,3 +1,4 @@
+import { RyegateError } from '../errors.ts';
 import { native } from '../native.ts';
 import { Pace, type PaceRules } from './pace.ts';
 
@@ -46,4 +47,12 @@ export class OutputPace {
 function heldBy(fd: number): number | null {
   const held = native.unacknowledged(fd);
   return held < 0 ? null : held;
+}
+
+export function tooSlow(): RyegateError {
+  return new RyegateError(
+    'ERR_RYEGATE_WRITE_TIMEOUT',
+    'the client took its answer too slowly, or not at all: raise timeouts.write or lower ' +
+      'limits.responseRate if such clients are to be served',
+  );
 }

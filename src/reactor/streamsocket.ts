@@ -1,22 +1,17 @@
-import { constants } from 'node:os';
-import { RyegateError, SystemCallError } from '../errors.ts';
 import { checkChunk } from '../io/chunk.ts';
 import { native } from '../native.ts';
 import { EVENT_READ, EVENT_WRITE } from '../selectors/selector.ts';
 import type { ServerAddress } from './address.ts';
 import { Discard } from './discard.ts';
 import { type FilePart, type FileProgress, FileRegion } from './fileregion.ts';
-import { OutputPace } from './outputpace.ts';
+import { OutputPace, tooSlow } from './outputpace.ts';
 import { OutputQueue } from './outputqueue.ts';
 import type { PaceRules } from './pace.ts';
+import { PeerWatch } from './peerwatch.ts';
 import type { Channel, Deferred, Protocol, Timed } from './protocol.ts';
 import type { Reactor } from './reactor.ts';
 import { DEFAULT_SOCKET_SETTINGS, LAST_PACE, type SocketSettings } from './socketsettings.ts';
 
-/** A paused connection is looked at so often, in milliseconds: no event tells that its peer left. */
-const LOOK_EVERY = 1000;
-const FINISHED = 1;
-const GONE = 2;
 /** A congested socket is drained when no more than this part of its high-water mark is left. */
 const LOW_WATER = 1 / 4;
 
@@ -56,11 +51,8 @@ export class StreamSocket implements Channel, Deferred, Timed {
   #settings: SocketSettings = DEFAULT_SOCKET_SETTINGS;
   /** The protocol's deadline. */
   #due = Infinity;
-  /** When to look for the peer, while nothing is received. */
-  #lookAt = Infinity;
-  #eofAhead = false;
-  /** What the peer had to take when `isTaking()` was asked. */
-  #held = Infinity;
+  /** Made when it is first needed: idle connections do without. */
+  #peer: PeerWatch | null = null;
   /** How the peer takes its output, while the kernel holds it back. */
   #pace: OutputPace | null = null;
   /** @internal The earlier of the protocol's deadline and the output's. */
@@ -98,10 +90,8 @@ export class StreamSocket implements Channel, Deferred, Timed {
    * to take when it is asked first.
    */
   isTaking(): boolean {
-    const held = this.#buffered + Math.max(native.unacknowledged(this.fd), 0);
-    const taking = held > 0 && held < this.#held;
-    this.#held = taking ? held : Infinity;
-    return taking;
+    this.#peer ??= new PeerWatch(this.fd);
+    return this.#peer.isTaking(this.#buffered);
   }
 
   /** Whether so much is buffered that a producer should wait until `drained()` is told. */
@@ -143,7 +133,8 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   #schedule(): void {
     const pace = this.#pace === null ? Infinity : this.#pace.deadline;
-    this.#reactor.deadlines.set(this, Math.min(this.#due, pace, this.#lookAt));
+    const look = this.#peer === null ? Infinity : this.#peer.lookAt;
+    this.#reactor.deadlines.set(this, Math.min(this.#due, pace, look));
   }
 
   /** `bytes` must not change until they have gone, as with a `node:stream`. */
@@ -188,7 +179,8 @@ export class StreamSocket implements Channel, Deferred, Timed {
   pause(): void {
     if (!this.#reading) return;
     this.#reading = false;
-    this.#lookAt = this.now + LOOK_EVERY;
+    this.#peer ??= new PeerWatch(this.fd);
+    this.#peer.pause(this.now);
     this.#schedule();
     this.#reactor.settle(this);
   }
@@ -196,7 +188,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
   resume(): void {
     if (this.#eof || this.#reading) return;
     this.#reading = true;
-    this.#lookAt = Infinity;
+    this.#peer?.resume();
     this.#reactor.settle(this);
   }
 
@@ -271,22 +263,16 @@ export class StreamSocket implements Channel, Deferred, Timed {
       this.reset(tooSlow());
       return;
     }
-    if (this.#lookAt <= now) this.#look(now);
+    if (this.#peer !== null && this.#peer.lookAt <= now) this.#look(this.#peer, now);
     if (this.#due <= now) this.#duePassed(now);
     if (!this.closed) this.#schedule();
   }
 
   /** Looks whether the peer of a paused connection is still there. */
-  #look(now: number): void {
-    this.#lookAt = now + LOOK_EVERY;
-    const state = native.peerState(this.fd);
-    if (state === GONE) {
-      const failure = native.socketError(this.fd) || -constants.errno.ECONNRESET;
-      this.abort(new SystemCallError(failure, 'poll', 'the client has gone'));
-    } else if (state === FINISHED && !this.#eofAhead) {
-      this.#eofAhead = true;
-      this.#guard((protocol) => protocol.eofAhead?.());
-    }
+  #look(peer: PeerWatch, now: number): void {
+    const found = peer.look(now);
+    if (found instanceof Error) this.abort(found);
+    else if (found) this.#guard((protocol) => protocol.eofAhead?.());
   }
 
   #duePassed(now: number): void {
@@ -428,7 +414,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
     if (!(protocol instanceof Discard)) {
       this.#protocol = new Discard(this);
       this.#reading = !this.#eof;
-      this.#lookAt = Infinity;
+      this.#peer?.resume();
       this.setDeadline(Infinity);
       this.#reactor.report(protocol, null);
     }
@@ -485,12 +471,4 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
 function ended(): Error {
   return new Error('the connection has ended');
-}
-
-function tooSlow(): RyegateError {
-  return new RyegateError(
-    'ERR_RYEGATE_WRITE_TIMEOUT',
-    'the client took its answer too slowly, or not at all: raise timeouts.write or lower ' +
-      'limits.responseRate if such clients are to be served',
-  );
 }
