@@ -1,5 +1,7 @@
 import { type Dirent, lstatSync, opendirSync, realpathSync, type Stats } from 'node:fs';
 import { lstat, opendir, realpath } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { SystemCallError } from '../errors.ts';
 import { type DotfileRule, isVisible } from './paths.ts';
 
 /** Entries read of one folder; a page of more would help nobody, and take long. */
@@ -31,14 +33,14 @@ export interface Folder {
  * these that do not lead out of the root; names that begin with a dot by `dotfiles`.
  *
  * `root`: without symbolic links and a slash at its end; both are byte strings. Rejected with the
- * system's error when the folder cannot be read.
+ * system's error when the folder cannot be read, or has become a link that leads out of the root.
  */
 export async function readFolder(
   root: string,
   path: string,
   dotfiles: DotfileRule,
 ): Promise<Folder> {
-  const place = `${root}/${path}`;
+  const place = beneath(root, await realpath(bytes(`${root}/${path}`), { encoding: 'latin1' }));
   const names = new Names(dotfiles);
   for await (const entry of await opendir(bytes(place), { encoding: 'latin1' })) {
     if (!names.add(entry)) break;
@@ -54,7 +56,10 @@ export async function readFolder(
 
 /** The same at once, for where no promise settles. */
 export function readFolderSync(root: string, path: string, dotfiles: DotfileRule): Folder {
-  const place = `${root}/${path}`;
+  const place = beneath(
+    root,
+    realpathSync.native(bytes(`${root}/${path}`), { encoding: 'latin1' }),
+  );
   const names = new Names(dotfiles);
   const folder = opendirSync(bytes(place), { encoding: 'latin1' });
   try {
@@ -115,6 +120,11 @@ function lookAtSync(root: string, path: string, name: string): FolderEntry | nul
   } catch {
     return null;
   }
+}
+
+function beneath(root: string, target: string): string {
+  if (isBeneath(root, target)) return target;
+  throw new SystemCallError(-constants.errno.EXDEV, 'open', 'a folder outside of the root');
 }
 
 function isBeneath(root: string, target: string): boolean {

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { readSync } from 'node:fs';
 import { constants } from 'node:os';
 import { SystemCallError } from '../errors.ts';
 import { HTTPError } from '../http/httperror.ts';
@@ -7,6 +6,7 @@ import { FileFacts } from '../io/filefacts.ts';
 import { native } from '../native.ts';
 import { OpenFile } from './openfile.ts';
 import { EAGAIN, type Root } from './root.ts';
+import { readCached, readLater, readWhole } from './smallfile.ts';
 
 const { errno } = constants;
 /** Descriptors have run out: what the cache holds may go. */
@@ -34,8 +34,6 @@ const ABSENT: ReadonlySet<number> = new Set(
  * showing it: some file systems tell the time of that in steps of two seconds.
  */
 const UNSETTLED = 2000;
-/** A small file that changes while it is read is read again so often. */
-const MOST_READS = 5;
 /** What an entry takes besides the bytes of its file. */
 const OVERHEAD = 1024;
 
@@ -62,8 +60,8 @@ export class CachedFile {
   made: unknown = null;
   /** Monotonic milliseconds. */
   checked: number;
-  /** Since the cache last looked for something to be dropped. */
-  used = true;
+  /** Again, since the cache last looked for something to be dropped. */
+  used = false;
   readonly #read: number = Date.now();
   #etag: string | null = null;
 
@@ -92,6 +90,13 @@ export class CachedFile {
   /** In milliseconds since 1970. */
   get lastModified(): number {
     return this.facts.modified * 1000;
+  }
+
+  /** Whether it was modified before `other`. */
+  isOlderThan({ facts: other }: CachedFile): boolean {
+    const { modified, modifiedNanoseconds } = this.facts;
+    if (modified !== other.modified) return modified < other.modified;
+    return modifiedNanoseconds < other.modifiedNanoseconds;
   }
 
   /** A strong entity tag, in quotes: of the contents where they are known, else of size and time. */
@@ -138,6 +143,8 @@ export class OpenFileCache {
   readonly #loading = new Map<string, Promise<CachedFile | null>>();
   #bytes = 0;
   #rootChecked = 0;
+  /** How many roots there have been: what was found beneath an earlier one is not kept. */
+  #roots = 0;
 
   constructor(root: Root, settings: OpenFileCacheSettings) {
     this.#root = root;
@@ -165,7 +172,7 @@ export class OpenFileCache {
   #renewRoot(now: number): void {
     if (now - this.#rootChecked < this.#interval) return;
     this.#rootChecked = now;
-    if (this.#root.renew()) this.clear();
+    if (this.#root.renew()) this.#forget();
   }
 
   #isCurrent(known: CachedFile, now: number): boolean {
@@ -184,15 +191,17 @@ export class OpenFileCache {
     const root = this.#root;
     let fd = blocking ? root.openSync(path, facts) : root.openNow(path, facts);
     if (EXHAUSTED.has(fd)) {
-      this.clear();
+      // To see that there is nothing takes no descriptor.
+      const failure = root.look(path, facts);
+      if (failure < 0) return absent(failure, path);
+      this.#closeFiles();
       fd = blocking ? root.openSync(path, facts) : root.openNow(path, facts);
     }
     if (fd === EAGAIN) return this.#loadLater(path);
     if (fd < 0) return absent(fd, path);
     if (!this.#isSmall(facts)) return this.#keep(opened(path, fd, facts, now));
-    const body = blocking ? readWhole(fd, facts) : readCached(fd, facts);
-    if (body === null) return this.#loadLater(path, fd, facts);
-    native.close(fd);
+    const body = closing(fd, () => (blocking ? readWhole : readCached)(fd, facts));
+    if (body === null) return this.#loadLater(path);
     return this.#keep(new CachedFile(path, facts, body, null, now));
   }
 
@@ -200,29 +209,44 @@ export class OpenFileCache {
     return facts.isRegular && facts.size <= this.#settings.fileBytes;
   }
 
-  /** Many may wait for one disk. `fd`, if it is open already, is taken over. */
-  #loadLater(path: string, fd = -1, facts = new FileFacts()): Promise<CachedFile | null> {
+  /** Many may wait for one disk. */
+  #loadLater(path: string): Promise<CachedFile | null> {
+    // A read that has begun may be older than what a strict look would find.
+    if (this.#interval === 0) return this.#wait(path);
     let loading = this.#loading.get(path);
-    if (loading !== undefined) {
-      if (fd >= 0) native.close(fd);
-      return loading;
+    if (loading === undefined) {
+      loading = this.#wait(path).finally(() => this.#loading.delete(path));
+      this.#loading.set(path, loading);
     }
-    loading = this.#wait(path, fd, facts).finally(() => this.#loading.delete(path));
-    this.#loading.set(path, loading);
     return loading;
   }
 
-  async #wait(path: string, open: number, facts: FileFacts): Promise<CachedFile | null> {
+  async #wait(path: string): Promise<CachedFile | null> {
+    const roots = this.#roots;
     const now = performance.now();
-    const fd = open >= 0 ? open : await this.#root.openLater(path, facts);
+    const facts = new FileFacts();
+    let fd = await this.#root.openLater(path, facts);
+    if (EXHAUSTED.has(fd)) {
+      this.#closeFiles();
+      fd = await this.#root.openLater(path, facts);
+    }
     if (fd < 0) return absent(fd, path);
-    if (!this.#isSmall(facts)) return this.#keep(opened(path, fd, facts, now));
+    const file = await this.#made(path, fd, facts, now);
+    if (file !== null && roots === this.#roots) return this.#keep(file);
+    file?.file?.close();
+    return this.#wait(path);
+  }
+
+  /** Null when a small file has grown out of its limit meanwhile. */
+  async #made(path: string, fd: number, facts: FileFacts, now: number): Promise<CachedFile | null> {
+    if (!this.#isSmall(facts)) return opened(path, fd, facts, now);
     try {
-      const body = await readLater(fd, facts);
-      return this.#keep(new CachedFile(path, facts, body, null, now));
+      const body = await readLater(fd, facts, this.#settings.fileBytes);
+      if (body !== null) return new CachedFile(path, facts, body, null, now);
     } finally {
       native.close(fd);
     }
+    return null;
   }
 
   #keep(file: CachedFile): CachedFile {
@@ -231,17 +255,20 @@ export class OpenFileCache {
     if (file.weight - OVERHEAD > this.#settings.bytes) return file;
     this.#files.set(file.path, file);
     this.#bytes += file.weight;
-    this.#makeRoom();
+    this.#makeRoom(file);
     return file;
   }
 
-  /** The second chance: what was used since it was looked at last goes to the end of the queue. */
-  #makeRoom(): void {
+  /**
+   * The second chance: what was used since it was looked at last goes to the end of the queue. What
+   * was asked for only once goes before that, so that a crawler does not sweep the cache.
+   */
+  #makeRoom(newest: CachedFile): void {
     const { entries, bytes } = this.#settings;
     const most = bytes + entries * OVERHEAD;
     for (const [path, file] of this.#files) {
       if (this.#files.size <= entries && this.#bytes <= most) return;
-      if (file.used) {
+      if (file.used || file === newest) {
         file.used = false;
         this.#files.delete(path);
         this.#files.set(path, file);
@@ -255,9 +282,24 @@ export class OpenFileCache {
     file.file?.close();
   }
 
+  #closeFiles(): void {
+    for (const known of this.#files.values()) if (known.file !== null) this.#drop(known);
+  }
+
   /** Forgets all files; those that are being sent stay open until they have gone. */
   clear(): void {
     for (const file of this.#files.values()) this.#drop(file);
+  }
+
+  #forget(): void {
+    this.#roots++;
+    this.clear();
+  }
+
+  /** Nothing is found from here on. */
+  close(): void {
+    this.#root.close();
+    this.#forget();
   }
 }
 
@@ -269,50 +311,18 @@ function opened(path: string, fd: number, facts: FileFacts, now: number): Cached
   return new CachedFile(path, facts, null, null, now);
 }
 
-/** Throws for what is no matter of the name. */
-function absent(failure: number, path: string): null {
+/** What a failed look at `path` comes to: nothing is there. Throws for what is no matter of the name. */
+export function absent(failure: number, path: string): null {
   if (ABSENT.has(failure)) return null;
   const cause = new SystemCallError(failure, 'open', `the file ${JSON.stringify(path)}`);
   if (!EXHAUSTED.has(failure)) throw cause;
   throw new HTTPError(503, 'ERR_RYEGATE_BUSY', 'The server is busy: try again later.', { cause });
 }
 
-/** The contents of a file whose pages are in memory; null where it has to be waited for. */
-function readCached(fd: number, facts: FileFacts): Buffer | null {
-  for (let i = 0; i < MOST_READS; i++) {
-    const body = Buffer.allocUnsafeSlow(facts.size);
-    if (native.readNow(fd, body, 0) !== body.length) return null;
-    if (isUnchanged(fd, facts)) return body;
+function closing<Result>(fd: number, use: () => Result): Result {
+  try {
+    return use();
+  } finally {
+    native.close(fd);
   }
-  return null;
-}
-
-function readWhole(fd: number, facts: FileFacts): Buffer {
-  let body = Buffer.alloc(0);
-  for (let i = 0; i < MOST_READS; i++) {
-    body = Buffer.allocUnsafeSlow(facts.size);
-    body = body.subarray(0, readSync(fd, body, 0, body.length, 0));
-    if (isUnchanged(fd, facts)) break;
-  }
-  return body;
-}
-
-async function readLater(fd: number, facts: FileFacts): Promise<Buffer> {
-  let body = Buffer.alloc(0);
-  for (let i = 0; i < MOST_READS; i++) {
-    body = Buffer.allocUnsafeSlow(facts.size);
-    const count = await new Promise<number>((resolve) => native.readLater(fd, body, 0, resolve));
-    if (count < 0) throw new SystemCallError(count, 'read', 'a file to be served');
-    body = body.subarray(0, count);
-    if (isUnchanged(fd, facts)) break;
-  }
-  return body;
-}
-
-/** Whether the file is still as `facts` say; else they are brought up to date. */
-function isUnchanged(fd: number, facts: FileFacts): boolean {
-  native.fileStatus(fd, scratch.data);
-  if (scratch.equals(facts)) return true;
-  facts.data.set(scratch.data);
-  return false;
 }

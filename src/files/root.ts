@@ -2,10 +2,10 @@ import { realpathSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { resolve } from 'node:path';
-import { RyegateError, SystemCallError } from '../errors.ts';
+import { RyegateError, SystemCallError, showValue } from '../errors.ts';
 import { FileFacts } from '../io/filefacts.ts';
 import { native } from '../native.ts';
-import { byteString } from './openfile.ts';
+import { byteString, OpenFile } from './openfile.ts';
 
 const { errno } = constants;
 export const EAGAIN: number = -errno.EAGAIN;
@@ -20,61 +20,57 @@ const ELOOP = -errno.ELOOP;
 export class Root {
   /** As a byte string. */
   readonly path: string;
-  /** Without links. */
-  #realPath = '';
-  /** -1 while there is no such folder. */
-  #fd: number;
+  /** Null while there is no such folder. */
+  #folder: OpenFile | null;
   #closed = false;
-  readonly #facts: FileFacts = new FileFacts();
 
   /** Throws `ERR_RYEGATE_STATIC_ROOT` unless `path` is a folder. */
   constructor(path: string) {
+    if (typeof path !== 'string' || path === '') throw rootError(path);
     this.path = byteString(resolve(path));
-    this.#fd = native.openFolder(this.path);
-    if (this.#fd < 0) {
-      throw new RyegateError(
-        'ERR_RYEGATE_STATIC_ROOT',
-        `${path} cannot be served: give a folder that exists and may be entered`,
-        { cause: new SystemCallError(this.#fd, 'open', path) },
-      );
-    }
-    this.#look();
+    const fd = native.openFolder(this.path);
+    if (fd < 0) throw rootError(path, new SystemCallError(fd, 'open', path));
+    this.#folder = this.#opened(fd);
   }
 
-  #look(): void {
-    native.fileStatus(this.#fd, this.#facts.data);
-    this.#realPath = realPathSync(this.path);
+  #opened(fd: number): OpenFile {
+    const facts = new FileFacts();
+    native.fileStatus(fd, facts.data);
+    return new OpenFile(fd, facts);
   }
 
-  /** The path without links and a slash at its end. */
+  /** -1 where there is none. */
+  get #fd(): number {
+    return this.#folder?.fd ?? -1;
+  }
+
+  /** The path without links and a slash at its end, as it is now. */
   get realPath(): string {
-    return this.#realPath;
+    return realPathSync(this.path);
   }
 
   /** Whether its name stands for another folder by now, which it is from here on. */
   renew(): boolean {
     if (this.#closed) return false;
+    const before = this.#folder;
     const found = native.statBeneath(this.#fd, this.path, scratch.data) === 0;
-    if (found === this.#fd >= 0 && (!found || scratch.isSameFile(this.#facts))) return false;
-    this.#closeFolder();
-    this.#fd = Math.max(native.openFolder(this.path), -1);
-    if (this.#fd >= 0) this.#look();
+    if (found ? before?.facts.isSameFile(scratch) === true : before === null) return false;
+    const fd = native.openFolder(this.path);
+    this.#folder = fd < 0 ? null : this.#opened(fd);
+    before?.close();
     return true;
   }
 
+  /** From here on nothing is beneath it. */
   close(): void {
     this.#closed = true;
-    this.#closeFolder();
-  }
-
-  #closeFolder(): void {
-    if (this.#fd >= 0) native.close(this.#fd);
-    this.#fd = -1;
+    this.#folder?.close();
+    this.#folder = null;
   }
 
   /** What `path` stands for now: 0 or a negative errno. */
   look(path: string, facts: FileFacts): number {
-    return native.statBeneath(this.#fd, path, facts.data);
+    return native.statBeneath(this.#fd, path || '.', facts.data);
   }
 
   /** The descriptor, or a negative errno; `EAGAIN` where the disk would have to be waited for. */
@@ -101,19 +97,32 @@ export class Root {
 
   /** The way from the root to a path without links; null when that is not beneath. */
   #beneath(target: string): string | null {
-    if (target === this.#realPath) return '.';
-    const folder = `${this.#realPath}/`;
+    const { realPath } = this;
+    if (target === realPath) return '.';
+    const folder = `${realPath}/`;
     return target.startsWith(folder) ? target.slice(folder.length) : null;
   }
 
-  #openLater(path: string, facts: FileFacts): Promise<number> {
-    return new Promise((resolve) => {
-      native.openBeneathLater(this.#fd, path, facts.data, resolve);
+  /** The folder stays open meanwhile, so that its number stands for no other. */
+  async #openLater(path: string, facts: FileFacts): Promise<number> {
+    const folder = this.#folder?.retain();
+    const fd = await new Promise<number>((resolve) => {
+      native.openBeneathLater(folder?.fd ?? -1, path, facts.data, resolve);
     });
+    folder?.close();
+    return fd;
   }
 }
 
 const scratch = new FileFacts();
+
+function rootError(path: unknown, cause?: Error): RyegateError {
+  return new RyegateError(
+    'ERR_RYEGATE_STATIC_ROOT',
+    `${showValue(path)} cannot be served: give a folder that exists and may be entered`,
+    { cause },
+  );
+}
 
 /** Empty for what is not there; without a slash at its end. */
 function realPathSync(path: string): string {

@@ -9,7 +9,7 @@ import { applicableRanges, evaluateConditions } from './conditions.ts';
 import { type Folder, readFolder, readFolderSync } from './folder.ts';
 import { LISTING_POLICY, listingPage } from './listing.ts';
 import type { OpenFile } from './openfile.ts';
-import { type CachedFile, OpenFileCache } from './openfilecache.ts';
+import { absent, type CachedFile, OpenFileCache } from './openfilecache.ts';
 import { type FilePath, filePath, slashRedirect } from './paths.ts';
 import { unsatisfiedContentRange } from './ranges.ts';
 import { Root } from './root.ts';
@@ -59,7 +59,7 @@ const CODINGS: readonly (readonly [coding: string, extension: string])[] = [
 class Made {
   readonly plain: Answer;
   /** The answers of its compressed variants, by coding. */
-  readonly variants: Map<string, Answer> = new Map();
+  variants: ReadonlyMap<string, Answer> = new Map();
   /** When these were looked for. */
   variantsChecked = -1;
 
@@ -80,8 +80,7 @@ class StaticSite {
   }
 
   close(): void {
-    this.#cache.clear();
-    this.#root.close();
+    this.#cache.close();
   }
 
   respond(call: Call): Answering {
@@ -132,11 +131,21 @@ class StaticSite {
     // Where there is nothing to show, the next application may know the address.
     if (!where.isFolder && (listing || next === null)) return redirect(call);
     if (!listing) return this.#notFound(call);
-    const list = (folder: Folder): ApplicationResult => this.#list(call, where, folder);
-    if (call.environ['ryegate.blocking'] === true) {
-      return list(readFolderSync(this.#root.realPath, where.path, dotfiles));
+    const { realPath } = this.#root;
+    const { path } = where;
+    const list = (folder: Folder | null): Answering =>
+      folder === null ? this.#notFound(call) : this.#list(call, where, folder);
+    if (call.environ['ryegate.blocking'] !== true) {
+      const reading = readFolder(realPath, path, dotfiles);
+      return reading.catch((error) => unreadable(error, path)).then(list);
     }
-    return readFolder(this.#root.realPath, where.path, dotfiles).then(list);
+    let folder: Folder | null;
+    try {
+      folder = readFolderSync(realPath, path, dotfiles);
+    } catch (error) {
+      folder = unreadable(error, path);
+    }
+    return list(folder);
   }
 
   #list({ environ, startResponse }: Call, where: FilePath, folder: Folder): ApplicationResult {
@@ -173,29 +182,48 @@ class StaticSite {
 
   #variants(call: Call, file: CachedFile): Answering {
     const made = this.#made(file);
-    const { variants } = made;
-    if (made.variantsChecked !== file.checked) return this.#findVariants(call, file, made, 0);
-    const there = CODINGS.map(([coding]) => coding).filter((coding) => variants.has(coding));
-    const coding = selectEncoding(call.environ.HTTP_ACCEPT_ENCODING, there);
-    const answer = variants.get(coding) ?? made.plain;
-    if (answer.file.file?.closed !== true) return this.#send(call, answer);
-    return this.#findVariants(call, file, made, 0);
+    if (made.variantsChecked === file.checked) {
+      const answer = selectVariant(call, made.plain, made.variants);
+      // The cache is not asked for it.
+      answer.file.used = true;
+      if (answer.file.file?.closed !== true) return this.#send(call, answer);
+    }
+    const { checked } = file;
+    const found = new Map<string, Answer>();
+    file.file?.retain();
+    return afterwards(
+      () => this.#findVariants(call, file, found, checked),
+      () => {
+        file.file?.close();
+        for (const variant of found.values()) variant.file.file?.close();
+      },
+    );
   }
 
-  #findVariants(call: Call, file: CachedFile, made: Made, at: number): Answering {
+  /** Those that are found stay open, whatever has to make room meanwhile, until one is sent. */
+  #findVariants(
+    call: Call,
+    file: CachedFile,
+    found: Map<string, Answer>,
+    checked: number,
+    at = 0,
+  ): Answering {
+    const made = this.#made(file);
     const next = CODINGS[at];
     if (next === undefined) {
-      made.variantsChecked = file.checked;
-      return this.#variants(call, file);
+      made.variants = found;
+      made.variantsChecked = checked;
+      return this.#send(call, selectVariant(call, made.plain, found));
     }
     const [coding, extension] = next;
     return this.#find(call, file.path + extension, (variant) => {
-      const isGood = variant?.isFolder === false && variant.lastModified >= file.lastModified;
-      if (!isGood) made.variants.delete(coding);
-      else if (made.variants.get(coding)?.file !== variant) {
-        made.variants.set(coding, this.#answer(variant, file.path, coding));
+      if (variant?.isFolder === false && !variant.isOlderThan(file)) {
+        variant.file?.retain();
+        const known = made.variants.get(coding);
+        const answer = known?.file === variant ? known : this.#answer(variant, file.path, coding);
+        found.set(coding, answer);
       }
-      return this.#findVariants(call, file, made, at + 1);
+      return this.#findVariants(call, file, found, checked, at + 1);
     });
   }
 
@@ -223,6 +251,28 @@ class StaticSite {
   }
 }
 
+/** Calls `end` when `begin` is through, however that goes. */
+function afterwards(begin: () => Answering, end: () => void): Answering {
+  let waiting = false;
+  try {
+    const answering = begin();
+    if (!(answering instanceof Promise)) return answering;
+    waiting = true;
+    return answering.finally(end);
+  } finally {
+    if (!waiting) end();
+  }
+}
+
+function selectVariant(
+  { environ }: Call,
+  plain: Answer,
+  variants: ReadonlyMap<string, Answer>,
+): Answer {
+  const there = CODINGS.map(([coding]) => coding).filter((coding) => variants.has(coding));
+  return variants.get(selectEncoding(environ.HTTP_ACCEPT_ENCODING, there)) ?? plain;
+}
+
 function bodyOf({ file }: CachedFile, parts: readonly BodyPart[]): ApplicationResult {
   return file === null ? (parts as Uint8Array[]) : new StaticFile(file.retain(), parts);
 }
@@ -239,6 +289,13 @@ class StaticFile extends FileWrapper {
   override parts(): readonly BodyPart[] {
     return this.#parts;
   }
+}
+
+/** Null for a folder that has gone since it was found; throws for what is no matter of its name. */
+function unreadable(error: unknown, path: string): null {
+  const { errno } = error as NodeJS.ErrnoException;
+  if (errno === undefined) throw error;
+  return absent(errno, path);
 }
 
 function refuse({ startResponse }: Call, status: number, headers: HeaderList): ApplicationResult {

@@ -29,7 +29,7 @@ export interface StaticFilesOptions {
   maxAge?: number | undefined;
   /** Whether files never change, as those with a hash in their name. Default false. */
   immutable?: boolean | undefined;
-  /** Further fields of every file, such as Access-Control-Allow-Origin. */
+  /** Further fields of every file, such as Access-Control-Allow-Origin; none that it has anyway. */
   headers?: HeaderList | undefined;
   /** Says the Content-Type by the name, in place of the package mime-types. */
   contentType?: ((name: string) => string | undefined) | undefined;
@@ -96,11 +96,34 @@ export function resolveStaticOptions(options: StaticFilesOptions): StaticSetting
     listing: options.listing ?? false,
     dotfiles: normalizeDotfiles(options.dotfiles ?? false),
     precompressed: options.precompressed ?? false,
-    fields: [['Cache-Control', cacheControl(options)], ...checkHeaders(options.headers ?? [])],
+    fields: [['Cache-Control', cacheControl(options)], ...furtherFields(options)],
     contentType: contentTypes(contentType),
     mostRanges,
     cache: cacheSettings(options.cache ?? {}),
   };
+}
+
+/** What the answers have by themselves, in lower case. */
+const OWN_FIELDS: readonly string[] = [
+  'accept-ranges',
+  'cache-control',
+  'content-length',
+  'content-range',
+  'content-type',
+  'etag',
+  'last-modified',
+  'x-content-type-options',
+];
+
+function furtherFields({ headers = [] }: StaticFilesOptions): HeaderList {
+  const checked = checkHeaders(headers);
+  const own = checked.find(([name]) => OWN_FIELDS.includes(name.toLowerCase()));
+  if (own === undefined) return checked;
+  throw new RyegateError(
+    'ERR_RYEGATE_OPTION',
+    `the option headers has ${showValue(own[0])}, which files have anyway: leave it out; for ` +
+      'some there is an option, such as cacheControl and contentType',
+  );
 }
 
 function isIndex(names: unknown): boolean {
@@ -147,6 +170,7 @@ function cacheSettings(given: Partial<OpenFileCacheSettings>): OpenFileCacheSett
     (value) => isWhole(value, 0, 2 ** 30),
     'bytes up to 1g',
   );
-  checkOption('cache.revalidate', revalidate, (value) => value >= 0, 'seconds, or 0');
+  const isDuration = (value: unknown): boolean => typeof value === 'number' && value >= 0;
+  checkOption('cache.revalidate', revalidate, isDuration, 'seconds, or 0');
   return settings;
 }

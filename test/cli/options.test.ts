@@ -11,6 +11,9 @@ const DEFAULTS = {
   limits: {},
   timeouts: {},
   inputBuffering: 'stream',
+  static: [],
+  listing: false,
+  noSendfile: false,
   quiet: false,
   help: false,
   version: false,
@@ -56,6 +59,10 @@ describe('parseArguments', () => {
     [['--timeout', 'keepAlive=Infinity'], { timeouts: { keepAlive: Infinity } }],
     [['--input-buffering', 'buffer'], { inputBuffering: 'buffer' }],
     [['--input-buffering=stream'], { inputBuffering: 'stream' }],
+    [['--static', '/=.'], { static: [{ prefix: '/', folder: '.' }] }],
+    [['--static=/a b=./x=y'], { static: [{ prefix: '/a b', folder: './x=y' }] }],
+    [['--listing'], { listing: true }],
+    [['--no-sendfile', 'app.js'], { noSendfile: true, application: 'app.js' }],
     [['-h'], { help: true }],
     [['--help', '--version'], { help: true, version: true }],
     [['-V'], { version: true }],
@@ -70,6 +77,15 @@ describe('parseArguments', () => {
       { kind: 'unix', path: '\0a' },
       { kind: 'fd', fd: 3 },
       { kind: 'inet', host: '::1', port: 0 },
+    ]);
+  });
+
+  it('collects every --static in order', () => {
+    const argv = ['--static', '/b=two', '--static=/a=one', '--static', '/b=three'];
+    expect(parseArguments(argv).static).toEqual([
+      { prefix: '/b', folder: 'two' },
+      { prefix: '/a', folder: 'one' },
+      { prefix: '/b', folder: 'three' },
     ]);
   });
 
@@ -113,6 +129,22 @@ describe('parseArguments', () => {
     [['--limit', '=5'], '--limit =5: write a name, = and a value, such as connections=500'],
     [['--timeout', 'head'], '--timeout head: write a name, = and a value, such as head=10'],
     [['--input-buffering', 'no'], '--input-buffering no: choose one of stream, buffer'],
+    [['--static'], '--static needs a value; see ryegate --help'],
+    [['--static', '--listing'], '--static needs a value; see ryegate --help'],
+    [
+      ['--static', './public'],
+      '--static ./public: write a name, = and a value, such as /assets=./public',
+    ],
+    [['--static', '=./public'], '--static =./public: write a name, = and a value'],
+    [['--static', '/assets='], '--static /assets=: name a folder after the ='],
+    [['--static', 'assets=.'], "the option prefix is 'assets': give"],
+    [['--static', '/a/../b=.'], "the option prefix is '/a/../b': give"],
+    [['--static', '/a//b=.'], "the option prefix is '/a//b': give"],
+    [['--listing=yes'], '--listing takes no value; leave out =yes'],
+    [['--no-sendfile=1'], '--no-sendfile takes no value; leave out =1'],
+    [['--sendfile'], 'unknown option --sendfile; did you mean --no-sendfile?'],
+    [['--list'], 'unknown option --list; did you mean --listing?'],
+    [['--statics=/=.'], 'did you mean --static?'],
     [['a.js', 'b.js'], 'b.js is one argument too many: the application is a.js'],
   ])('refuses %j', (argv, message) => {
     expect(refusal(argv)).toContain(message);
@@ -173,6 +205,9 @@ describe('HELP', () => {
     '--limit NAME=VALUE',
     '--timeout NAME=SECONDS',
     '--input-buffering MODE',
+    '--static PREFIX=DIR',
+    '--listing',
+    '--no-sendfile',
     '-q, --quiet',
     '-h, --help',
     '-V, --version',

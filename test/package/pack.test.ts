@@ -71,10 +71,14 @@ describe('the packed package', () => {
     writeFileSync(
       join(project, 'use.ts'),
       `import { demoApp, makeServer } from 'ryegate';\n` +
-        `const server = makeServer('127.0.0.1', 0, demoApp);\n` +
+        `import { type StaticFilesOptions, staticFiles } from 'ryegate/static';\n` +
+        `const options: StaticFilesOptions = { prefix: '/p', next: demoApp };\n` +
+        `const server = makeServer('127.0.0.1', 0, staticFiles('.', options));\n` +
         `const served: Promise<void> = server.serveForever();\n` +
         `// @ts-expect-error: an application is a function\n` +
         `makeServer('127.0.0.1', 0, 'demoApp');\n` +
+        `// @ts-expect-error: the name of an option is another\n` +
+        `staticFiles('.', { prefixes: '/p' });\n` +
         `export { served };\n`,
     );
     const types = join(root, 'node_modules', '@types');
@@ -107,6 +111,51 @@ describe('the packed package', () => {
     server.kill('SIGTERM');
     expect(await exit).toEqual([0, null]);
   }, 120_000);
+
+  // The addon is built by now.
+  it('says how to install mime-types, and serves files by ryegate/static', async () => {
+    writeFileSync(join(project, 'page.html'), 'a page');
+    writeFileSync(
+      join(project, 'static.js'),
+      `import { createRequire } from 'node:module';\n` +
+        `import { staticFiles } from 'ryegate/static';\n` +
+        `staticFiles('.', { contentType: () => 'text/plain' }).close();\n` +
+        `try {\n` +
+        `  staticFiles('.').close();\n` +
+        `  console.log('made');\n` +
+        `} catch ({ code, message }) {\n` +
+        `  console.log(code, message);\n` +
+        `}\n`,
+    );
+    const run = (): string =>
+      execFileSync(process.execPath, ['static.js'], { cwd: project, env, encoding: 'utf8' });
+    const without = run();
+    expect(without).toMatch(/^ERR_RYEGATE_PEER the package mime-types, .*cannot be loaded/);
+    const [, advice = ''] = /`(npm install mime-types)`/.exec(without) ?? [];
+    expect(advice).not.toBe('');
+    const args = ['--bind', '127.0.0.1:0', '--static', '/=.'];
+    const command = join(project, 'node_modules', '.bin', 'ryegate');
+    const refused = spawnSync(command, args, { cwd: project, env, encoding: 'utf8' });
+    expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining(advice)]);
+    expect(refused.stderr).toMatch(/^ryegate: [^\n]+\n$/);
+
+    // From this folder, so that no registry is needed.
+    const packages = ['mime-types', 'mime-db'].map((name) => join(root, 'node_modules', name));
+    const [npm, ...words] = advice.replace('mime-types', '').trim().split(' ');
+    execFileSync(
+      npm as string,
+      [...words, '--ignore-scripts', '--install-links', '--offline', ...packages],
+      { cwd: project, env, stdio: 'pipe' },
+    );
+    expect(run()).toBe('made\n');
+    server = spawn(command, args, { cwd: project, env, stdio: ['ignore', 'inherit', 'pipe'] });
+    const exit = once(server, 'exit');
+    const response = await fetch(`${await listening(server)}/page.html`);
+    expect(await response.text()).toBe('a page');
+    expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8');
+    server.kill('SIGTERM');
+    expect(await exit).toEqual([0, null]);
+  }, 60_000);
 });
 
 /** The address in the line that a server writes once it accepts. Its later lines are discarded. */
