@@ -14,7 +14,9 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unix',
-          include: ['test/exchange/**/*.test.ts'],
+          include: ['exchange/**/*', 'files/sources', 'files/closing'].map(
+            (name) => `test/${name}.test.ts`,
+          ),
           env: { RYEGATE_TEST_ADDRESS: 'unix' },
         },
       },
@@ -23,7 +25,9 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'kqueue',
-          include: ['selectors', 'exchange', 'http1'].map((name) => `test/${name}/**/*.test.ts`),
+          include: ['selectors', 'exchange', 'files', 'http1'].map(
+            (name) => `test/${name}/**/*.test.ts`,
+          ),
           env: { RYEGATE_NATIVE: kqueueAddon, RYEGATE_TEST_BACKENDS: 'kqueue' },
         },
       },

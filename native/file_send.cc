@@ -38,8 +38,8 @@ struct CacheState {
   uint64_t cached, dirty, writeback, evicted, recently_evicted;
 };
 
-// Whether all of a range is in the page cache: 1 or 0; -1 when the kernel does not tell, or not to
-// one who could not write to the file.
+// Whether all of a range has its pages: 1 or 0; -1 when the kernel does not tell, or not to one who
+// could not write to the file. Pages that are still being read count as well.
 int CountedAsCached(const FilePart& part) {
   static const int64_t page = sysconf(_SC_PAGESIZE);
   CacheRange range{static_cast<uint64_t>(part.position), part.count};
@@ -50,21 +50,22 @@ int CountedAsCached(const FilePart& part) {
   return state.cached >= static_cast<uint64_t>(last - first + 1) ? 1 : 0;
 }
 
-// One byte of each window. A file system that cannot answer is taken for a slow one.
+bool CanBeReadNow(int fd, int64_t position) {
+  char byte;
+  iovec into{&byte, 1};
+  return preadv2(fd, &into, 1, position, RWF_NOWAIT) >= 0;
+}
+
+// One byte of each window, and the last. A file system that cannot answer is taken for a slow one.
 bool ProbedAsCached(const FilePart& part) {
   const int64_t end = part.position + static_cast<int64_t>(part.count);
   for (int64_t at = part.position; at < end; at += kProbeStep) {
-    char byte;
-    iovec into{&byte, 1};
-    if (preadv2(part.fd, &into, 1, at, RWF_NOWAIT) < 0) return false;
+    if (!CanBeReadNow(part.fd, at)) return false;
   }
-  return true;
+  return CanBeReadNow(part.fd, end - 1);
 }
 
-bool IsCached(const FilePart& part) {
-  const int counted = CountedAsCached(part);
-  return counted >= 0 ? counted == 1 : ProbedAsCached(part);
-}
+bool IsCached(const FilePart& part) { return CountedAsCached(part) != 0 && ProbedAsCached(part); }
 
 // Not a fault of either end: the kernel cannot do it with such a file or socket.
 bool IsUnsupported(int failure) {

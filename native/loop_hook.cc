@@ -1,6 +1,7 @@
 #include "loop_hook.h"
 
 #include <cerrno>
+#include <climits>
 #include <cstdlib>
 
 namespace ryegate {
@@ -10,6 +11,15 @@ namespace {
 // Node's loop gets its turn after this many rounds or this long, whichever is first.
 constexpr int kMostRounds = 8;
 constexpr uint64_t kMostNanoseconds = 2'000'000;
+// So many flushes follow a turn at most, even in an environment where no call succeeds any more.
+constexpr int kMostFlushes = 32;
+
+// The answers of `flush`.
+constexpr int32_t kFlushAgain = 1;
+constexpr int32_t kTurnFirst = 2;
+
+// The count of a turn before which nothing was harvested.
+constexpr int kUnharvested = INT_MIN;
 
 }  // namespace
 
@@ -139,10 +149,14 @@ void LoopHook::RunTurns() {
   for (int round = 0; round < kMostRounds && started_; ++round) {
     int count = 0;
     if (source_.poller != nullptr) {
-      count = source_.poller->Wait(0, source_.ring, source_.capacity);
+      count = turn_first_ ? kUnharvested : source_.poller->Wait(0, source_.ring, source_.capacity);
+      turn_first_ = false;
       if (count == 0) break;
     }
     if (!RunTurn(count) || source_.poller == nullptr) break;
+    // With a single client ready, looking again is mostly in vain, and libuv tells of the next. A
+    // way through the waiting thread would cost more than looking.
+    if (thread_ == nullptr && (count == 1 || count == kUnharvested)) break;
     if (uv_hrtime() - begun > kMostNanoseconds) break;
   }
   running_ = false;
@@ -156,30 +170,40 @@ bool LoopHook::RunTurn(int count) {
   if (napi_open_handle_scope(env_, &scope) != napi_ok) return false;
   napi_value argument;
   bool done = napi_create_int32(env_, count, &argument) == napi_ok && Call(turn_, 1, &argument);
-  // A process.nextTick callback that throws fails the first call; what was answered still goes out.
-  done = Call(flush_, 0, nullptr) && done;
+  // A process.nextTick callback that throws fails the call before it; what was answered still goes
+  // out.
+  int32_t answer = kFlushAgain;
+  for (int i = 0; i < kMostFlushes && answer == kFlushAgain && !closed_; ++i) {
+    if (Call(flush_, 0, nullptr, &answer)) continue;
+    done = false;
+    answer = kFlushAgain;
+  }
+  turn_first_ = answer == kTurnFirst;
   napi_close_handle_scope(env_, scope);
   return done;
 }
 
-bool LoopHook::Call(napi_ref function, size_t argc, const napi_value* argv) {
+bool LoopHook::Call(napi_ref function, size_t argc, const napi_value* argv, int32_t* answer) {
   napi_value callee;
   napi_value receiver;
-  napi_value ignored;
+  napi_value result;
   // The hook may have been closed by what the call before this one ran.
   if (closed_ || napi_get_reference_value(env_, function, &callee) != napi_ok ||
       napi_get_global(env_, &receiver) != napi_ok) {
     return false;
   }
   const napi_status status =
-      napi_make_callback(env_, context_, receiver, callee, argc, argv, &ignored);
+      napi_make_callback(env_, context_, receiver, callee, argc, argv, &result);
   if (status == napi_pending_exception) {
     napi_value error;
     if (napi_get_and_clear_last_exception(env_, &error) == napi_ok) {
       napi_fatal_exception(env_, error);
     }
   }
-  return status == napi_ok;
+  if (status != napi_ok) return false;
+  // Anything but a number is no answer.
+  if (answer != nullptr && napi_get_value_int32(env_, result, answer) != napi_ok) *answer = 0;
+  return true;
 }
 
 }  // namespace ryegate

@@ -25,7 +25,8 @@ class LoopHook {
   };
 
   // Takes a hook that lives until Close(), or until the environment ends. Null, with the reason in
-  // `failure` as a negative errno, when the loop refuses. `turn` and `flush` are functions.
+  // `failure` as a negative errno, when the loop refuses. `turn` and `flush` are functions,
+  // as described in src/native.ts.
   static LoopHook* Make(napi_env env, const Source& source, napi_value turn, napi_value flush,
                         int* failure);
 
@@ -47,7 +48,7 @@ class LoopHook {
   int OpenHandle();
   void RunTurns();
   bool RunTurn(int count);
-  bool Call(napi_ref function, size_t argc, const napi_value* argv);
+  bool Call(napi_ref function, size_t argc, const napi_value* argv, int32_t* answer = nullptr);
   void ReleaseFunctions();
 
   napi_env env_;
@@ -58,6 +59,8 @@ class LoopHook {
   napi_ref flush_ = nullptr;
   napi_async_context context_ = nullptr;
   napi_async_cleanup_hook_handle cleanup_ = nullptr;
+  // The next turn comes before the harvest.
+  bool turn_first_ = false;
   bool started_ = false;
   bool running_ = false;
   bool closed_ = false;

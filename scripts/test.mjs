@@ -16,6 +16,8 @@ const nativeTests = [
   'exchange/shutdown',
   'exchange/pipelining',
   'exchange/streaming',
+  'exchange/cold',
+  'files/closing',
 ].map((name) => `test/${name}`);
 
 function test(args) {

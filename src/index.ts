@@ -13,6 +13,7 @@ export {
   type Timeouts,
 } from './http/timeouts.ts';
 export * from './httpserver/index.ts';
+export type { FileState } from './io/filefacts.ts';
 export type { InputStream, SaveOptions, TrailerList } from './io/inputstream.ts';
 export { pipe } from './pipe.ts';
 export {

@@ -21,7 +21,7 @@ export interface Native {
   readonly LoopHook: new (
     source: NativePoller | number,
     turn: (count: number) => void,
-    flush: () => void,
+    flush: () => number | undefined,
   ) => NativeLoopHook;
   readonly SocketBatch: new (slabs: BatchSlabs) => NativeSocketBatch;
 
@@ -185,6 +185,12 @@ export interface NativePoller {
   close(): void;
 }
 
+/** Answers of a `LoopHook`'s `flush`. */
+export const FLUSH_AGAIN = 1;
+export const TURN_FIRST = 2;
+/** The count of a `LoopHook`'s turn before which nothing was harvested. */
+export const UNHARVESTED: number = -(2 ** 31);
+
 /** Ends a wait from any thread: an eventfd or a pipe. */
 export interface NativeWaker {
   fileno(): number;
@@ -197,6 +203,10 @@ export interface NativeWaker {
  * Runs turns from libuv while something is ready. A poller with a descriptor sits in libuv through
  * one `uv_poll_t`, one without is waited for by a native thread. A bare descriptor as the source
  * calls `turn(0)`: the callee harvests by itself.
+ *
+ * `flush` follows `turn`, and may answer `FLUSH_AGAIN` to be called once more, for what it has
+ * served itself; or `TURN_FIRST`: next time `turn(UNHARVESTED)` is called at once, which harvests by
+ * itself if it has to.
  */
 export interface NativeLoopHook {
   start(): number;

@@ -84,9 +84,8 @@ export class Answer implements Representation {
   }
 }
 
-/** Checked, also as what is written into the heads of parts. */
+/** Checked, also as what is written into the heads of parts, and rendered only once. */
 function frozen(headers: HeaderList): HeaderList {
-  const checked = checkHeaders(headers);
-  for (const pair of checked) Object.freeze(pair);
-  return Object.freeze(checked) as HeaderList;
+  for (const pair of headers) Object.freeze(pair);
+  return checkHeaders(Object.freeze(headers) as HeaderList);
 }

@@ -32,8 +32,7 @@ export class OpenFile implements DescriptorFile {
   /** The bytes from `start` to `end`, which is not included, as a piece of a body. */
   part(start: number, end: number): FilePart {
     const { fd, facts, residence } = this;
-    const changed = (): boolean => facts.isBroken(fd);
-    return { fd, position: start, count: end - start, changed, residence };
+    return { fd, position: start, count: end - start, state: () => facts.stateOf(fd), residence };
   }
 
   /** Whether the last user has gone. */

@@ -99,15 +99,19 @@ export class CachedFile {
     return modifiedNanoseconds < other.modifiedNanoseconds;
   }
 
-  /** A strong entity tag, in quotes: of the contents where they are known, else of size and time. */
+  /**
+   * A strong entity tag, in quotes: of the contents where they are known, else of the size and the
+   * times. That of the inode's change is among them: archives and builds set the other as they like.
+   */
   get etag(): string {
     this.#etag ??= `"${this.body === null ? this.#version() : digest(this.body)}"`;
     return this.#etag;
   }
 
   #version(): string {
-    const { size, modified, modifiedNanoseconds } = this.facts;
-    return [size, modified, modifiedNanoseconds].map((part) => part.toString(36)).join('-');
+    const { size, modified, modifiedNanoseconds, changed, changedNanoseconds } = this.facts;
+    const parts = [size, modified, modifiedNanoseconds, changed, changedNanoseconds];
+    return parts.map((part) => part.toString(36)).join('-');
   }
 
   /** Whether a large file, which is not read before it is sent, is no longer as its tag says. */
@@ -187,6 +191,9 @@ export class OpenFileCache {
     now: number,
     blocking: boolean,
   ): CachedFile | null | Promise<CachedFile | null> {
+    // To open it once more might wait for that.
+    const loading = blocking ? undefined : this.#loading.get(path);
+    if (loading !== undefined) return loading;
     const facts = new FileFacts();
     const root = this.#root;
     let fd = blocking ? root.openSync(path, facts) : root.openNow(path, facts);
@@ -200,32 +207,44 @@ export class OpenFileCache {
     if (fd === EAGAIN) return this.#loadLater(path);
     if (fd < 0) return absent(fd, path);
     if (!this.#isSmall(facts)) return this.#keep(opened(path, fd, facts, now));
-    const body = closing(fd, () => (blocking ? readWhole : readCached)(fd, facts));
-    if (body === null) return this.#loadLater(path);
-    return this.#keep(new CachedFile(path, facts, body, null, now));
+    return blocking
+      ? this.#keep(closing(fd, () => new CachedFile(path, facts, readWhole(fd, facts), null, now)))
+      : this.#loadSmall(path, fd, facts, now);
   }
 
   #isSmall(facts: FileFacts): boolean {
     return facts.isRegular && facts.size <= this.#settings.fileBytes;
   }
 
-  /** Many may wait for one disk. */
-  #loadLater(path: string): Promise<CachedFile | null> {
+  #loadSmall(
+    path: string,
+    fd: number,
+    facts: FileFacts,
+    now: number,
+  ): CachedFile | Promise<CachedFile | null> {
+    const body = readCached(fd, facts);
+    if (body === null) return this.#loadLater(path, fd, facts);
+    native.close(fd);
+    return this.#keep(new CachedFile(path, facts, body, null, now));
+  }
+
+  /** Many may wait for one disk. `open`: the file, if it is open already. */
+  #loadLater(path: string, open?: number, facts?: FileFacts): Promise<CachedFile | null> {
     // A read that has begun may be older than what a strict look would find.
-    if (this.#interval === 0) return this.#wait(path);
-    let loading = this.#loading.get(path);
-    if (loading === undefined) {
-      loading = this.#wait(path).finally(() => this.#loading.delete(path));
-      this.#loading.set(path, loading);
-    }
+    if (this.#interval === 0) return this.#wait(path, open, facts);
+    const loading = this.#wait(path, open, facts).finally(() => this.#loading.delete(path));
+    this.#loading.set(path, loading);
     return loading;
   }
 
-  async #wait(path: string): Promise<CachedFile | null> {
+  async #wait(
+    path: string,
+    open?: number,
+    facts: FileFacts = new FileFacts(),
+  ): Promise<CachedFile | null> {
     const roots = this.#roots;
     const now = performance.now();
-    const facts = new FileFacts();
-    let fd = await this.#root.openLater(path, facts);
+    let fd = open ?? (await this.#root.openLater(path, facts));
     if (EXHAUSTED.has(fd)) {
       this.#closeFiles();
       fd = await this.#root.openLater(path, facts);

@@ -1,4 +1,5 @@
 import { RyegateError } from '../errors.ts';
+import { constantHeaders, rememberIfConstant } from './constantheaders.ts';
 import { detached } from './grammar.ts';
 
 /** Names and values of header fields, in the order they are sent. */
@@ -133,13 +134,16 @@ function isConnectionClose(name: string, value: string): boolean {
 
 /**
  * Checks the headers of a response as `startResponse` takes them, and returns a copy of what was
- * checked.
+ * checked. One that is frozen, with all of its pairs, is checked once: the same copy, frozen as
+ * well, is returned whenever it is given again.
  *
  * `ERR_RYEGATE_HEADER`: not an array of [name, value] pairs of strings, a name that is no token, or
  * a value with a control character (HTAB apart) or a character above U+00FF.
  * `ERR_RYEGATE_HOP_BY_HOP`: a hop-by-hop header (PEP 3333) other than `Connection: close`.
  */
 export function checkHeaders(headers: HeaderList): HeaderList {
+  const constant = constantHeaders(headers);
+  if (constant !== undefined) return constant.list;
   checkList(headers);
   // Every item is read once: asked again, a getter or a proxy may answer otherwise.
   const checked: HeaderList = [];
@@ -151,6 +155,7 @@ export function checkHeaders(headers: HeaderList): HeaderList {
     if (hopByHop && !isConnectionClose(header[0], header[1])) throw hopByHopError(header[0]);
     checked.push(header);
   }
+  rememberIfConstant(headers, checked);
   return checked;
 }
 

@@ -1,9 +1,11 @@
 import { RyegateError } from '../errors.ts';
-import type { Chunk } from '../io/chunk.ts';
+import { byteLength, type Chunk } from '../io/chunk.ts';
 import type { FilePart, FileProgress } from '../reactor/fileregion.ts';
-import { currentHTTPDate } from './date.ts';
+import { commonFields } from './commonfields.ts';
+import { constantHeaders } from './constantheaders.ts';
 import { parseDecimal } from './grammar.ts';
 import type { HeaderList } from './headers.ts';
+import { renderHead, scanFields } from './responsehead.ts';
 import { bodyForbidden } from './status.ts';
 import { checkTrailers } from './trailers.ts';
 
@@ -15,6 +17,8 @@ export interface ByteSink {
   writeLatin1(text: string): void;
   /** Whether a producer should wait until it is told of the drain. */
   readonly congested: boolean;
+  /** Monotonic milliseconds, the same throughout a turn of the reactor; NaN without one. */
+  readonly now: number;
   /**
    * Takes the first `count` bytes of a part of a file. `copy`: not by sendfile(2). `told` is called
    * once, later: with null when all of them went. Where it is missing, files are read and written.
@@ -77,6 +81,9 @@ export function keptFields(seconds: number): string {
   const hint = isTold ? `Keep-Alive: timeout=${whole}\r\n` : '';
   return `Connection: keep-alive\r\n${hint}`;
 }
+
+/** The end of the head of a response after which the connection closes. */
+const CLOSE = 'Connection: close\r\n\r\n';
 
 /** What marks the end of the body; RFC 9112 section 6.3. */
 type Framing = 'none' | 'length' | 'chunked' | 'close';
@@ -189,50 +196,25 @@ export class Response {
       );
     }
     const code = parseDecimal(status, 3);
-    const given = this.#scan(code, headers);
+    const constant = constantHeaders(headers);
+    const given = constant?.given ?? scanFields(headers);
+    if (given.close) this.keepAlive = false;
     this.#declared = given.length;
     this.#frame(code, length);
     this.#owner.responseBegins(this);
     this.status = code;
-    let head = `HTTP/1.1 ${status}\r\n`;
     const bare = this.#isBare(code);
-    for (const [name, value] of headers) {
-      if (given.special && isFraming(name, bare)) continue;
-      head += `${name}: ${value}\r\n`;
+    const framing = this.#framingFields(given.length >= 0, bare);
+    const common = commonFields(this.#settings, this.#sink.now);
+    const own = given.date || given.server;
+    if (constant !== undefined && !own && !bare && framing === '' && this.keepAlive) {
+      this.#sink.write(constant.whole(status, common));
+      return;
     }
-    if (!given.date && this.#settings.dateField) head += `Date: ${currentHTTPDate()}\r\n`;
-    if (!given.server && this.#settings.serverField)
-      head += `Server: ${this.#settings.serverSoftware}\r\n`;
-    this.#sink.writeLatin1(head + this.#framingFields(given.length >= 0, bare));
-  }
-
-  /** Reads the fields that decide about framing and connection, and those that are not repeated. */
-  #scan(code: number, headers: HeaderList): GivenFields {
-    const given: GivenFields = { length: -1, date: false, server: false, special: false };
-    for (const [name, value] of headers) {
-      switch (name.length) {
-        case 4:
-          if (name.toLowerCase() === 'date') given.date = true;
-          break;
-        case 6:
-          if (name.toLowerCase() === 'server') given.server = true;
-          break;
-        case 10:
-          // Connection: close, the only one that an application may send.
-          if (name.toLowerCase() !== 'connection') break;
-          this.keepAlive = false;
-          given.special = true;
-          break;
-        case 14:
-          if (name.toLowerCase() !== 'content-length') break;
-          if (given.length >= 0) throw contentLengthError('is given twice');
-          given.length = /^0./.test(value) ? -1 : parseDecimal(value);
-          if (given.length < 0) throw contentLengthError(`is ${JSON.stringify(value)}`);
-          if (this.#isBare(code)) given.special = true;
-          break;
-      }
-    }
-    return given;
+    const isKnown = constant !== undefined && !bare;
+    const head = isKnown ? constant.text(status) : renderHead(status, headers, bare);
+    const added = own ? common.without(given) : common.text;
+    this.#sink.writeLatin1(head + added + framing + (this.keepAlive ? common.end : CLOSE));
   }
 
   /** Whether the response must not say how long its body is; RFC 9110 section 8.6. */
@@ -263,8 +245,7 @@ export class Response {
       fields = `Content-Length: ${this.#declared}\r\n`;
     else if (this.#framing === 'chunked') fields = 'Transfer-Encoding: chunked\r\n';
     if (bare || this.#context.method === 'HEAD') this.#framing = 'none';
-    if (this.keepAlive) return `${fields}${this.#settings.keptFields}\r\n`;
-    return `${fields}Connection: close\r\n\r\n`;
+    return fields;
   }
 
   /**
@@ -273,7 +254,7 @@ export class Response {
    *
    * @throws RyegateError `ERR_RYEGATE_HEAD_NOT_SENT`
    */
-  write(chunk: Chunk): void {
+  write(chunk: Chunk, size: number = byteLength(chunk)): void {
     if (this.#ended) return;
     if (!this.headSent) {
       throw new RyegateError(
@@ -281,7 +262,6 @@ export class Response {
         'the body of the response cannot precede its head: send that first',
       );
     }
-    const size = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length;
     if (size === 0) return;
     if (this.#framing === 'length' && this.#written + size > this.#declared) {
       this.#writeRest(chunk);
@@ -396,28 +376,7 @@ export class Response {
   }
 }
 
-interface GivenFields {
-  /** The Content-Length, or -1. */
-  length: number;
-  date: boolean;
-  server: boolean;
-  /** Whether a field is among them that the response writes itself, or must not. */
-  special: boolean;
-}
-
 function lastChunk(trailers: HeaderList | null): string {
   const lines = trailers?.map(([name, value]) => `${name}: ${value}\r\n`) ?? [];
   return `0\r\n${lines.join('')}\r\n`;
-}
-
-function isFraming(name: string, bare: boolean): boolean {
-  const folded = name.toLowerCase();
-  return folded === 'connection' || (bare && folded === 'content-length');
-}
-
-function contentLengthError(problem: string): RyegateError {
-  return new RyegateError(
-    'ERR_RYEGATE_CONTENT_LENGTH',
-    `the Content-Length of the response ${problem}: expected one whole number of bytes`,
-  );
 }

@@ -4,6 +4,9 @@ const TYPE = 0o170000;
 const REGULAR = 0o100000;
 const FOLDER = 0o040000;
 
+/** Grown: appended to, or written anew and larger. Broken: cut or rewritten. */
+export type FileState = 'same' | 'grown' | 'broken';
+
 /** What stat(2) tells of a file. */
 export class FileFacts {
   readonly data: Float64Array = new Float64Array(Fact.count);
@@ -13,11 +16,11 @@ export class FileFacts {
     return native.fileFacts(fd, this.data);
   }
 
-  /** Whether the file of `fd`, which was as these say, has been cut or rewritten since. */
-  isBroken(fd: number): boolean {
-    if (native.fileStatus(fd, scratch.data) < 0) return true;
-    // Appended to: what was there is there still.
-    return scratch.size <= this.size && !scratch.isSameVersion(this);
+  /** What has become of the file of `fd` since it was as these say. */
+  stateOf(fd: number): FileState {
+    if (native.fileStatus(fd, scratch.data) < 0) return 'broken';
+    if (scratch.isSameVersion(this)) return 'same';
+    return scratch.size > this.size ? 'grown' : 'broken';
   }
 
   /** Whether size and time of the last modification are the same. */
@@ -50,6 +53,16 @@ export class FileFacts {
   /** The rest of that, in nanoseconds. */
   get modifiedNanoseconds(): number {
     return this.data[Fact.modifiedNanoseconds] as number;
+  }
+
+  /** When the inode was changed, which nobody can set, in whole seconds. */
+  get changed(): number {
+    return this.data[Fact.changed] as number;
+  }
+
+  /** The rest of that, in nanoseconds. */
+  get changedNanoseconds(): number {
+    return this.data[Fact.changedNanoseconds] as number;
   }
 
   /** Where the descriptor stands; -1 where it cannot be moved. */

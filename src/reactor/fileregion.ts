@@ -1,9 +1,13 @@
 import { RyegateError, SystemCallError } from '../errors.ts';
+import type { FileState } from '../io/filefacts.ts';
 import { native } from '../native.ts';
 import type { Residence } from './residence.ts';
 
 /** Bytes of one file that are sent in one turn: a fast client must not keep the others waiting. */
 const MOST_A_TURN = 1024 * 1024;
+
+/** Bytes that tell a file that was appended to from one that was written anew. */
+const SAMPLE = 64;
 
 /** A part of a file. The descriptor has to stay open until the part has been told of. */
 export interface FilePart {
@@ -12,8 +16,8 @@ export interface FilePart {
   readonly position: number;
   /** Its size in bytes. */
   readonly count: number;
-  /** Whether the file is no longer the one that was promised. */
-  changed?(): boolean;
+  /** What has become of the file that was promised. */
+  state?(): FileState;
   /** What is known of the file's pages, for those who send it as well. */
   readonly residence?: Residence | undefined;
 }
@@ -38,6 +42,9 @@ export class FileRegion implements FileProgress {
   readonly #told: (error: Error | null) => void;
   /** Up to where bytes are known to be in memory. */
   #ahead = 0;
+  /** The last bytes that were sent, and where they lie. */
+  #sample: Buffer | null = null;
+  #sampleAt = 0;
   #ended = false;
   #outcome: Error | null = null;
 
@@ -70,9 +77,28 @@ export class FileRegion implements FileProgress {
     return this.isAhead ? Math.min(most, this.#ahead - this.position) : most;
   }
 
-  /** Why what was sent does not go with what follows, or followed meanwhile. */
+  /** Why what was promised or sent does not go with what follows, or followed meanwhile. */
   get fault(): Error | null {
-    return this.sent > 0 && this.#part.changed?.() === true ? fileChanged() : null;
+    const state = this.#part.state?.() ?? 'same';
+    if (state === 'same' || (state === 'grown' && this.#isAsSent())) return null;
+    return fileChanged();
+  }
+
+  /** Whether the last bytes that were sent are there still: the file was appended to. */
+  #isAsSent(): boolean {
+    const sample = this.#sample;
+    if (sample === null) return true;
+    const now = Buffer.alloc(sample.length);
+    const count = native.readNow(this.fd, now, this.#sampleAt);
+    return count < 0 || now.equals(sample);
+  }
+
+  /** In case that the file grows before the rest is sent. */
+  #takeSample(): void {
+    const size = Math.min(this.sent, SAMPLE);
+    this.#sample ??= Buffer.alloc(size);
+    this.#sampleAt = this.position - this.#sample.length;
+    if (native.readNow(this.fd, this.#sample, this.#sampleAt) < 0) this.#sample = null;
   }
 
   /** The socket took `count` bytes of those that were tried, which are all in memory then. */
@@ -80,6 +106,7 @@ export class FileRegion implements FileProgress {
     this.#isInMemory(this.position + this.next);
     this.position += count;
     this.remaining -= count;
+    if (this.remaining > 0 && this.#part.state !== undefined) this.#takeSample();
   }
 
   #isInMemory(end: number): void {
@@ -94,7 +121,7 @@ export class FileRegion implements FileProgress {
     this.reading = true;
     native.readAhead(fd, position, next, (result) => {
       this.reading = false;
-      this.#isInMemory(position + next);
+      if (result >= 0) this.#isInMemory(position + next);
       if (this.#ended) this.#told(this.#outcome);
       else done(result < 0 ? readFailed(result) : null);
     });

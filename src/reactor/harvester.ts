@@ -1,6 +1,12 @@
 import { SystemCallError } from '../errors.ts';
 import { toMilliseconds } from '../milliseconds.ts';
-import { construct, type NativeLoopHook, type NativePoller, native } from '../native.ts';
+import {
+  construct,
+  type NativeLoopHook,
+  type NativePoller,
+  native,
+  UNHARVESTED,
+} from '../native.ts';
 import { claim, unclaim } from '../selectors/claims.ts';
 import { isNative, type NativeSelector, type Selector } from '../selectors/index.ts';
 import type { Channel } from './protocol.ts';
@@ -17,7 +23,7 @@ export interface Harvester {
   /** Tells the channels of the turn that the loop hook has begun with this count. */
   harvest(count: number): void;
   /** Runs turns from Node's loop. */
-  hook(turn: (count: number) => void, flush: () => void): NativeLoopHook;
+  hook(turn: (count: number) => void, flush: () => number): NativeLoopHook;
   close(): void;
 }
 
@@ -69,15 +75,16 @@ class NativeHarvester implements Harvester {
     return count !== 0;
   }
 
-  harvest(count: number): void {
-    const { ring, backend } = this.#selector;
+  harvest(counted: number): void {
+    const { ring, backend, poller } = this.#selector;
+    const count = counted === UNHARVESTED ? poller.wait(0) : counted;
     if (count < 0) throw new SystemCallError(count, backend, 'waiting for readiness');
     for (let i = 0; i < 2 * count; i += 2) {
       this.#channels.ready(ring[i] as number, ring[i + 1] as number);
     }
   }
 
-  hook(turn: (count: number) => void, flush: () => void): NativeLoopHook {
+  hook(turn: (count: number) => void, flush: () => number): NativeLoopHook {
     return new native.LoopHook(this.#selector.poller, turn, flush);
   }
 
@@ -123,7 +130,7 @@ class ForeignHarvester implements Harvester {
     this.wait(0);
   }
 
-  hook(turn: (count: number) => void, flush: () => void): NativeLoopHook {
+  hook(turn: (count: number) => void, flush: () => number): NativeLoopHook {
     return new native.LoopHook(this.#shadow ?? this.#fd, turn, flush);
   }
 

@@ -140,6 +140,7 @@ export class Output {
   /** Sends the turn's runs; what the kernel does not take goes to the sockets' queues. */
   send(): void {
     if (this.#count === 0) return;
+    if (this.#regions.length > 0) this.#checkFiles();
     this.#slabs.batch.sendMany(this.#count, this.#externals);
     const count = this.#count;
     this.#count = 0;
@@ -156,6 +157,17 @@ export class Output {
     this.#owners.length = 0;
     if (this.#externals.length > 0) this.#externals.length = this.#externalSizes.length = 0;
     if (files > 0) this.#regions.length = 0;
+  }
+
+  /** Files that have changed since they were promised are tried with no bytes, as if cut there. */
+  #checkFiles(): void {
+    const { sends } = this.#slabs;
+    for (let i = 0, files = 0; i < this.#count; i++) {
+      const entry = i * SEND_WORDS;
+      if (sends[entry + 6] === -1 || this.#regions[files++]?.fault === null) continue;
+      sends[entry + 9] = 0;
+      sends[entry + 10] = WAIT_FOR_FILE;
+    }
   }
 
   /** Whether all bytes of the run have gone, so that its file could follow. */

@@ -2,7 +2,15 @@ import { constants } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 import { RyegateError, SystemCallError } from '../errors.ts';
 import { toMilliseconds } from '../milliseconds.ts';
-import { construct, type NativeLoopHook, type NativeWaker, native } from '../native.ts';
+import {
+  construct,
+  FLUSH_AGAIN,
+  type NativeLoopHook,
+  type NativeWaker,
+  native,
+  TURN_FIRST,
+  UNHARVESTED,
+} from '../native.ts';
 import {
   EVENT_READ,
   isNative,
@@ -11,6 +19,7 @@ import {
   type SelectorName,
 } from '../selectors/index.ts';
 import { isThenable } from '../thenable.ts';
+import { Ahead, type Prospect } from './ahead.ts';
 import { Connections } from './connections.ts';
 import { Deadlines } from './deadlines.ts';
 import { type Harvester, makeHarvester } from './harvester.ts';
@@ -72,6 +81,7 @@ export class Reactor {
   #blocking = false;
   #inTurn = false;
   #now = 0;
+  readonly #ahead = new Ahead();
   #flushWanted = false;
   #closed = false;
   #unsettled: StreamSocket[] = [];
@@ -147,7 +157,7 @@ export class Reactor {
 
   #makeHook(): NativeLoopHook {
     const turn = (count: number): void => this.#turn(count);
-    const flush = (): void => this.#flush();
+    const flush = (): number => this.#flush();
     return construct(() => this.#harvester.hook(turn, flush), 'the loop cannot watch the selector');
   }
 
@@ -159,8 +169,10 @@ export class Reactor {
       this.#flushTurn();
       while (!serving.done()) {
         this.#inTurn = true;
-        this.#guardHarvest(() => this.#waitSync(serving));
-        this.#serveTurn();
+        if (!this.#serveAtOnce()) {
+          this.#guardHarvest(() => this.#waitSync(serving));
+          this.#serveTurn();
+        }
         this.#flushTurn();
         this.#callActions(serving);
         if (this.deadlines.next <= this.now) this.#sweep();
@@ -208,6 +220,7 @@ export class Reactor {
   #turn(count: number): void {
     this.#inTurn = true;
     if (this.#serving === null) return;
+    if (count === UNHARVESTED && this.#serveAhead(this.#ahead.whenReady)) return;
     if (!this.#guardHarvest(() => this.#harvester.harvest(count))) return;
     this.#serveTurn();
   }
@@ -228,9 +241,31 @@ export class Reactor {
   #serveTurn(): void {
     this.turns++;
     this.#now = performance.now();
+    this.#ahead.turned(true, this.#now);
     this.#accept();
     this.#receive();
     if (this.#deferred.length > 0) this.#proceed();
+  }
+
+  /** A turn without a harvest, for one client. False when it had nothing to say. */
+  #serveAhead(prospect: Prospect): boolean {
+    const { client } = this.#ahead;
+    if (client === null || this.#deferred.length > 0) return false;
+    client.ready(EVENT_READ);
+    this.#inTurn = true;
+    this.#now = performance.now();
+    const heard = this.#receive();
+    prospect.tell(heard);
+    if (!heard) return false;
+    this.turns++;
+    this.#ahead.turned(false, this.#now);
+    if (this.#deferred.length > 0) this.#proceed();
+    return true;
+  }
+
+  #serveAtOnce(): boolean {
+    const { afterFlush } = this.#ahead;
+    return this.#ahead.mayFollow() && afterFlush.worth() && this.#serveAhead(afterFlush);
   }
 
   #accept(): void {
@@ -245,8 +280,11 @@ export class Reactor {
     accepting.length = 0;
   }
 
-  #receive(): void {
+  /** Whether anybody had anything to say. */
+  #receive(): boolean {
     const { readable } = this;
+    let heard = false;
+    this.#ahead.receives(readable);
     const { receives, batch } = this.slabs;
     for (let first = 0; first < readable.length; ) {
       const count = Math.min(readable.length - first, RECEIVES);
@@ -256,11 +294,14 @@ export class Reactor {
       }
       const served = batch.receiveMany(count);
       for (let i = 0; i < served; i++) {
+        if (receives[i * RECEIVE_WORDS + 2] === EAGAIN) continue;
+        heard = true;
         this.#deliver(readable[first + i] as StreamSocket, i * RECEIVE_WORDS);
       }
       first += served;
     }
     readable.length = 0;
+    return heard;
   }
 
   #deliver(socket: StreamSocket, entry: number): void {
@@ -270,7 +311,7 @@ export class Reactor {
     try {
       if (length > 0) socket.received(input, start, start + length);
       else if (length === 0) socket.receivedEOF();
-      else if (length !== EAGAIN) socket.abort(new SystemCallError(length, 'recv', 'client gone'));
+      else socket.abort(new SystemCallError(length, 'recv', 'client gone'));
     } catch (error) {
       this.failed(socket, error);
     }
@@ -294,11 +335,17 @@ export class Reactor {
     socket.reset(error instanceof Error ? error : new Error('a handler failed', { cause: error }));
   }
 
-  #flush(): void {
+  /** How to go on, in the addon's terms. */
+  #flush(): number {
     this.#flushTurn();
-    if (this.#blocking) return;
+    if (this.#blocking) return 0;
     this.#act();
     this.#endIfDone();
+    if (this.#serving === null) return 0;
+    if (this.#serveAtOnce()) return FLUSH_AGAIN;
+    this.#inTurn = false;
+    const { whenReady } = this.#ahead;
+    return this.#ahead.mayFollow() && whenReady.worth() ? TURN_FIRST : 0;
   }
 
   #endIfDone(): void {

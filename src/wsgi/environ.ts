@@ -95,23 +95,62 @@ export function makeEnviron(
   if (response.takesTrailers) environ['ryegate.trailers'] = response.setTrailers.bind(response);
   addFields(environ, request.fields);
   // What a subclass of the server has added; the request's own counts for more.
-  for (const key in base) if (environ[key] === undefined) environ[key] = base[key];
+  for (const key in base) {
+    // Mostly there is nothing else, and to compare is quicker than to look them up.
+    if (key === 'SERVER_NAME' || key === 'SERVER_PORT' || key === 'SERVER_SOFTWARE') continue;
+    if (environ[key] === undefined) environ[key] = base[key];
+  }
   return environ;
 }
 
 function addFields(environ: Environ, fields: readonly string[]): void {
   for (let i = 0; i < fields.length; i += 2) {
-    const name = fields[i] as string;
-    const value = fields[i + 1] as string;
-    if (name === 'content-type') environ.CONTENT_TYPE = value;
-    else if (name === 'content-length') environ.CONTENT_LENGTH = value;
-    else {
+    addField(environ, fields[i] as string, fields[i + 1] as string);
+  }
+}
+
+/**
+ * Fields that nearly every request has; the first four never repeat. Keys that are written out save
+ * a tenth of a browser's request, as V8 is slow to add a key that varies.
+ */
+function addField(environ: Environ, name: string, value: string): void {
+  switch (name) {
+    case 'host':
+      environ.HTTP_HOST = value;
+      break;
+    case 'user-agent':
+      environ.HTTP_USER_AGENT = value;
+      break;
+    case 'content-type':
+      environ.CONTENT_TYPE = value;
+      break;
+    case 'content-length':
+      environ.CONTENT_LENGTH = value;
+      break;
+    case 'accept':
+      environ.HTTP_ACCEPT = joined(environ.HTTP_ACCEPT, ', ', value);
+      break;
+    case 'accept-encoding':
+      environ.HTTP_ACCEPT_ENCODING = joined(environ.HTTP_ACCEPT_ENCODING, ', ', value);
+      break;
+    case 'accept-language':
+      environ.HTTP_ACCEPT_LANGUAGE = joined(environ.HTTP_ACCEPT_LANGUAGE, ', ', value);
+      break;
+    case 'connection':
+      environ.HTTP_CONNECTION = joined(environ.HTTP_CONNECTION, ', ', value);
+      break;
+    case 'cookie':
+      environ.HTTP_COOKIE = joined(environ.HTTP_COOKIE, '; ', value);
+      break;
+    default: {
       const variable = variableOf(name) as `HTTP_${string}`;
-      const before = environ[variable];
-      if (before === undefined) environ[variable] = value;
-      else environ[variable] = before + (name === 'cookie' ? '; ' : ', ') + value;
+      environ[variable] = joined(environ[variable], ', ', value);
     }
   }
+}
+
+function joined(before: string | undefined, separator: string, value: string): string {
+  return before === undefined ? value : before + separator + value;
 }
 
 const SLASH = 0x2f;

@@ -63,7 +63,7 @@ export class FileWrapper implements AsyncIterable<Chunk>, Iterable<Chunk>, Closa
     const facts = factsOf(fd);
     if (!facts.isRegular || facts.size === 0 || facts.offset < 0) return null;
     const count = Math.max(facts.size - facts.offset, 0);
-    return [{ fd, position: facts.offset, count, changed: () => facts.isBroken(fd) }];
+    return [{ fd, position: facts.offset, count, state: () => facts.stateOf(fd) }];
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Chunk, void, undefined> {
@@ -160,7 +160,7 @@ function* readPartsSync(parts: readonly BodyPart[], size: number): Generator<Chu
 }
 
 function checkBlock(part: FilePart, block: Buffer): Buffer {
-  if (block.length === 0 || part.changed?.() === true) throw fileChanged();
+  if (block.length === 0 || part.state?.() === 'broken') throw fileChanged();
   return block;
 }
 

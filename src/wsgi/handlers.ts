@@ -13,6 +13,7 @@ import type {
   Application,
   ApplicationResult,
   Chunk,
+  Closable,
   Environ,
   ErrorStream,
   InputReader,
@@ -145,10 +146,16 @@ export abstract class BaseHandler implements Producer {
       this.#finishWith(result);
       return;
     }
+    const isOne = Array.isArray(result) && result.length === 1;
+    // The usual list of one chunk has nothing to close, thus needs no reader.
+    if (isOne && (result as Closable).close === undefined) {
+      this.#finishWith(checkChunk(result[0]));
+      return;
+    }
     this.#reader = readResult(result, this);
     if (this.#reader === null) throw resultError(result);
     this.result = result;
-    if (Array.isArray(result) && result.length === 1) this.#finishWith(checkChunk(result[0]));
+    if (isOne) this.#finishWith(checkChunk(result[0]));
     else if (!this.resultIsFile() || !this.sendfile()) this.#reader?.pump();
   }
 
@@ -176,8 +183,9 @@ export abstract class BaseHandler implements Producer {
 
   /** The whole body in one chunk, so that its length is known. */
   #finishWith(chunk: Chunk): void {
-    if (!this.#response.headSent) this.sendHeaders(byteLength(chunk));
-    this.#response.write(chunk);
+    const size = byteLength(chunk);
+    if (!this.#response.headSent) this.sendHeaders(size);
+    this.#response.write(chunk, size);
     this.finishContent();
   }
 

@@ -68,6 +68,7 @@ export class SimpleHandler extends BaseHandler {
 function responseTo(stdout: OutputFile, stderr: ErrorStream, environ: Environ): Response {
   const sink: ByteSink = {
     congested: false,
+    now: Number.NaN,
     write: (bytes) => stdout.write(bytes),
     writeLatin1: (text) => stdout.write(Buffer.from(text, 'latin1')),
   };

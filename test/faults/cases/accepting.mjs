@@ -1,11 +1,8 @@
 // What goes wrong while connections are accepted.
-import { execFileSync, spawn } from 'node:child_process';
-import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { bounded } from '../support/measure.mjs';
+import { watchCalls } from '../support/strace.mjs';
+import { EACH_IN_TURN, SyscallFaults } from '../support/syscallfaults.mjs';
 import { ask, get, Wire } from '../support/wire.mjs';
 
 const { errno } = constants;
@@ -14,21 +11,9 @@ const CPU = 5;
 
 /** Calls of accept4 that the kernel sees of a process within so many seconds. */
 async function countAccepts(pid, seconds) {
-  const args = ['-f', '-qq', '-e', 'trace=accept4', '-e', 'signal=none', '-p', String(pid)];
-  const strace = spawn('strace', args, { stdio: ['ignore', 'ignore', 'pipe'] });
-  let text = '';
-  strace.stderr.setEncoding('utf8').on('data', (piece) => {
-    text += piece;
-  });
-  const over = new Promise((resolve, reject) => {
-    strace.on('close', resolve).on('error', reject);
-  });
-  over.catch(() => {});
+  const stop = await watchCalls(pid, 'accept4');
   await sleep(seconds * 1000);
-  strace.kill('SIGINT');
-  await bounded(over, 'strace');
-  if (/attach|not permitted/.test(text)) throw new Error(`strace: ${text.slice(0, 200)}`);
-  return (text.match(/accept4\(/g) ?? []).length;
+  return ((await stop()).match(/accept4\(/g) ?? []).length;
 }
 
 /** Asks on an open connection; resolves with the milliseconds that the answer took. */
@@ -109,36 +94,6 @@ const PASSING = [
 /** Failures that last, when the system has run out of something. */
 const LASTING = ['ENFILE', 'ENOBUFS', 'EMFILE', 'ENOMEM'];
 
-/** The library that makes accept4 fail, and the file by which it is told how. */
-class AcceptFaults {
-  constructor(folder) {
-    const source = fileURLToPath(new URL('../acceptfaults.c', import.meta.url));
-    this.library = join(folder, 'acceptfaults.so');
-    execFileSync('gcc', ['-shared', '-fPIC', '-O1', '-Wall', '-o', this.library, source, '-ldl']);
-    this.control = join(folder, 'control');
-    this.fd = openSync(this.control, 'w+');
-    ftruncateSync(this.fd, 64);
-  }
-
-  get env() {
-    return { LD_PRELOAD: this.library, RYEGATE_ACCEPT_FAULTS: this.control };
-  }
-
-  /** Every call fails with `number`; 0: none does; -1: every other, with each error in turn. */
-  set mode(number) {
-    writeSync(this.fd, Int32Array.of(number), 0, 4, 0);
-  }
-
-  get counts() {
-    const words = readFileSync(this.control);
-    return { calls: words.readInt32LE(4), injected: words.readInt32LE(8) };
-  }
-
-  close() {
-    closeSync(this.fd);
-  }
-}
-
 /** While every call fails with `name`: what it costs, and whether a client is served afterwards. */
 async function lasting(server, faults, name) {
   faults.mode = errno[name];
@@ -158,10 +113,10 @@ export const acceptFaults = {
   title: 'accept4 that fails',
   pass: `each error in turn: all served; lasting errors: < ${ACCEPTS} calls/s, CPU < ${CPU} %`,
   async run(arena) {
-    const faults = new AcceptFaults(arena.folder);
+    const faults = new SyscallFaults(arena.folder, 'accept4');
     try {
       const server = await arena.server({}, { env: faults.env });
-      faults.mode = -1;
+      faults.mode = EACH_IN_TURN;
       const statuses = [];
       for (let i = 0; i < 200; i++) {
         statuses.push(await ask(server.address, '/').catch((error) => error.code));

@@ -77,12 +77,12 @@ export const midResponse = {
     const file = join(arena.folder, 'file');
     writeFileSync(file, '');
     truncateSync(file, 50e6);
-    const paths = ['/pieces', `/file?${file}`];
+    const paths = ['/pieces', `/file?${file}`, `/sendfile?${file}`];
     await ask(server.address, paths[1]);
     await server.quiet();
     const before = { descriptors: server.descriptors, ...(await server.counts()) };
     for (let wave = 0; wave < 50; wave++) {
-      const resets = Array.from({ length: 20 }, (_, i) => resetInAnswer(server, paths[i % 2]));
+      const resets = Array.from({ length: 20 }, (_, i) => resetInAnswer(server, paths[i % 3]));
       await Promise.all(resets);
     }
     await server.quiet();

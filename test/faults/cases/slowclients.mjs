@@ -3,7 +3,12 @@ import { truncateSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { watchScheduling } from '../support/measure.mjs';
+import {
+  eventually,
+  proportionalMemory,
+  residentMemory,
+  watchScheduling,
+} from '../support/measure.mjs';
 import { ask, GoodClient, get, target, Wire } from '../support/wire.mjs';
 
 const CLIENTS = 2000;
@@ -52,7 +57,7 @@ async function siege(arena, server, deadline, requests) {
 
 /** Takes 1 KiB a second, and tells when the server ended the connection. */
 function readSlowly(address, request) {
-  const state = { taken: 0, ended: 0, socket: null };
+  const state = { taken: 0, socket: null };
   state.socket = connect({
     ...target(address),
     onread: {
@@ -120,35 +125,46 @@ export const slowPost = {
 /** V8 grows and shrinks its young generation by more than what is looked for here. */
 const SMALL = { flags: ['--max-semi-space-size=1'] };
 
-export const slowReader = {
-  number: 3,
-  title: 'slow reader of 100 MB, 1 KiB a second',
-  pass:
-    'rss that stays and memory in use at most: + < 1 MiB once warm; with the default timeouts served, with a write timeout of ' +
-    `${WRITE} s closed within twice that + 1 s`,
-  async run(arena) {
-    const file = join(arena.folder, 'large');
-    writeFileSync(file, '');
-    truncateSync(file, 100e6);
-    const path = `/file?${file}`;
-    const cutting = await arena.server({ timeouts: { write: WRITE } }, SMALL);
-    const [served, cut] = await Promise.all([
-      slowRead(await arena.server({}, SMALL), path, SERVED),
-      slowRead(cutting, path, 2 * WRITE + 2),
-    ]);
-    return [
-      [`served for ${SERVED} s`, served.ended === Infinity],
-      [`${served.taken} bytes taken`, served.taken >= (SERVED - 2) * 1024],
-      ...served.figures,
-      [
-        `closed after ${cut.ended.toFixed(2)} s`,
-        cut.ended > WRITE - 0.1 && cut.ended < 2 * WRITE + 1,
-      ],
-      [`${cut.taken} bytes taken`, cut.taken > 0 && cut.taken < 100_000],
-      ...cut.figures,
-    ];
-  },
-};
+/** The case of one slow reader, of what the page of the server under test answers. */
+function slowReaderOf(page, what) {
+  return {
+    number: 3,
+    title: `slow reader of 100 MB ${what}, 1 KiB a second`,
+    pass:
+      'rss that stays and memory in use at most: + < 1 MiB once warm; with the default timeouts ' +
+      `served, with a write timeout of ${WRITE} s closed within twice that + 1 s`,
+    run: (arena) => besetBySlowReader(arena, `${page}?${sparseFile(arena, 100e6)}`),
+  };
+}
+
+function sparseFile(arena, size) {
+  const file = join(arena.folder, 'large');
+  writeFileSync(file, '');
+  truncateSync(file, size);
+  return file;
+}
+
+export const slowReader = slowReaderOf('/file', 'in pieces');
+export const slowFileReader = slowReaderOf('/sendfile', 'by sendfile');
+
+async function besetBySlowReader(arena, path) {
+  const cutting = await arena.server({ timeouts: { write: WRITE } }, SMALL);
+  const [served, cut] = await Promise.all([
+    slowRead(await arena.server({}, SMALL), path, SERVED),
+    slowRead(cutting, path, 2 * WRITE + 2),
+  ]);
+  return [
+    [`served for ${SERVED} s`, served.ended === Infinity],
+    [`${served.taken} bytes taken`, served.taken >= (SERVED - 2) * 1024],
+    ...served.figures,
+    [
+      `closed after ${cut.ended.toFixed(2)} s`,
+      cut.ended > WRITE - 0.1 && cut.ended < 2 * WRITE + 1,
+    ],
+    [`${cut.taken} bytes taken`, cut.taken > 0 && cut.taken < 100_000],
+    ...cut.figures,
+  ];
+}
 
 function shown(growth) {
   return `${growth < 0 ? '' : '+'}${growth.toFixed(0)}`;
@@ -177,6 +193,89 @@ async function slowRead(server, path, seconds) {
     ],
   ];
   return { ...read, figures };
+}
+
+const DOWNLOADS = 50;
+/** MiB that all of them together may cost. */
+const TOGETHER = 16;
+/** Milliseconds, for the 99th percentile of another client meanwhile. */
+const UNHINDERED = 20;
+
+/** Memory of the server's process, in KiB. */
+function memoryOf({ pid }) {
+  return { rss: residentMemory(pid), pss: proportionalMemory(pid) };
+}
+
+export const slowDownloads = {
+  number: 3,
+  title: `${DOWNLOADS} downloads of 100 MiB by sendfile at once, 1 KiB a second each`,
+  pass:
+    `memory + < ${TOGETHER} MiB together, another client p99 < ${UNHINDERED} ms; a write timeout ` +
+    `of ${WRITE} s closes all within twice that + 1 s`,
+  async run(arena) {
+    const path = `/sendfile?${sparseFile(arena, 100 * 2 ** 20)}`;
+    const server = await arena.server({}, SMALL);
+    for (let i = 0; i < WARM; i++) await ask(server.address, path);
+    for (let i = 0; i < 1000; i++) await ask(server.address);
+    await server.quiet();
+    const figures = await holdDownloads(server, path);
+    const cutting = await arena.server({ timeouts: { write: WRITE } });
+    const ended = await timeUntilClosed(cutting, path);
+    const inTime = ended > WRITE - 0.1 && ended < 2 * WRITE + 1;
+    return [...figures, [`all closed after ${ended.toFixed(2)} s`, inTime]];
+  },
+};
+
+/** Slow readers for some seconds, and what they and another client cost and got. */
+async function holdDownloads(server, path) {
+  const inUse = await server.live();
+  const before = memoryOf(server);
+  const most = { ...before };
+  const scheduling = watchScheduling(server.pid);
+  const good = new GoodClient(server.address);
+  const readers = beginAll(server.address, path);
+  for (let i = 0; i < SERVED; i++) {
+    await sleep(1000);
+    for (const [name, now] of Object.entries(memoryOf(server))) {
+      most[name] = Math.max(most[name], now);
+    }
+  }
+  const unhindered = good.figure(UNHINDERED);
+  good.stop();
+  const { sockets } = await server.counts();
+  const growths = { rss: most.rss - before.rss, pss: most.pss - before.pss };
+  growths['in use'] = (await server.live()) - inUse;
+  const least = Math.min(...readers.map(({ taken }) => taken));
+  for (const { socket } of readers) socket.destroy();
+  await server.quiet();
+  const { opened, closed } = await server.counts();
+  return [
+    ...Object.entries(growths).map(([name, growth]) => [
+      `${name} ${shown(growth)} KiB`,
+      growth < TOGETHER * 1024,
+    ]),
+    unhindered,
+    [`${sockets} connections`, sockets >= DOWNLOADS],
+    [`${least} bytes taken at least`, least >= (SERVED - 2) * 1024],
+    [`opened ${opened}, closed ${closed}`, opened === WARM + DOWNLOADS && opened === closed],
+    scheduling(),
+  ];
+}
+
+function beginAll(address, path) {
+  return Array.from({ length: DOWNLOADS }, () => readSlowly(address, get(path)));
+}
+
+/** Seconds until the server has closed the connections of all that begin to read. */
+async function timeUntilClosed(server, path) {
+  const began = performance.now();
+  const readers = beginAll(server.address, path);
+  const served = async () => (await server.counts()).opened === readers.length;
+  await eventually(served, 'all downloads have begun');
+  await server.quiet(0, 2000 * WRITE + 5000);
+  const ended = (performance.now() - began) / 1000;
+  for (const { socket } of readers) socket.destroy();
+  return ended;
 }
 
 export const neverRead = {

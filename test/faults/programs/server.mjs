@@ -1,8 +1,9 @@
 // The server under test, over the compiled package. `node --expose-gc server.mjs SETTINGS`, with
 // JSON of { address, options }. It tells its address by a message, and answers messages; see
 // `answers`.
-import { createReadStream } from 'node:fs';
-import { validator, WSGIRequestHandler, WSGIServer } from '../../../dist/index.js';
+import { closeSync, createReadStream, openSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { FileWrapper, validator, WSGIRequestHandler, WSGIServer } from '../../../dist/index.js';
 
 const { address, options } = JSON.parse(process.argv[2]);
 const counts = { requests: 0, bodyBytes: 0, received: 0, opened: 0, closed: 0, refused: [] };
@@ -38,6 +39,28 @@ async function* pieces(path) {
   }
 }
 
+/** A file by its descriptor, which is open until the result is closed. */
+function whole(path) {
+  counts.opened += 1;
+  const fd = openSync(path, 'r');
+  const close = () => {
+    counts.closed += 1;
+    closeSync(fd);
+  };
+  return new FileWrapper({ fd, close });
+}
+
+/** The same with a FileHandle: to open a FIFO waits for who writes to it. */
+async function opened(path) {
+  counts.opened += 1;
+  const handle = await open(path, 'r');
+  const close = () => {
+    counts.closed += 1;
+    return handle.close();
+  };
+  return new FileWrapper({ fd: handle.fd, close });
+}
+
 async function countBody(environ) {
   let length = 0;
   try {
@@ -59,6 +82,10 @@ const pages = {
   /** 8 MiB in 128 pieces. */
   '/pieces': () => new Counted(Array.from({ length: 128 }, () => Buffer.alloc(65_536, 'p'))),
   '/file': ({ QUERY_STRING }) => pieces(QUERY_STRING),
+  '/sendfile': ({ QUERY_STRING }) => whole(QUERY_STRING),
+  '/opened': ({ QUERY_STRING }) => opened(QUERY_STRING),
+  /** What is left of a descriptor that was inherited, each time. */
+  '/inherited': ({ QUERY_STRING }) => new FileWrapper({ fd: Number(QUERY_STRING) }),
   '/count': countBody,
   /** Answers after so many milliseconds, and does not look at the body. */
   '/later': ({ QUERY_STRING }) =>

@@ -50,6 +50,12 @@ export function residentMemory(pid) {
   return Number(match[1]);
 }
 
+/** The same, where memory that is shared with others counts in part. */
+export function proportionalMemory(pid) {
+  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
+  return Number(/^Pss:\s+([0-9]+) kB$/m.exec(rollup)[1]);
+}
+
 export function countDescriptors(pid) {
   return readdirSync(`/proc/${pid}/fd`).length;
 }

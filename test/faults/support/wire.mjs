@@ -84,17 +84,29 @@ export function get(path = '/', ...fields) {
   return `${lines.join('\r\n')}\r\n\r\n`;
 }
 
-/** One request by node:http; resolves with the status. */
-export function ask(address, path = '/', agent = false) {
+/** One request by node:http; resolves with the response, and calls `take` with each piece. */
+function exchange(address, path, agent, take) {
   const { path: socketPath, ...where } = target(address);
   return new Promise((resolve, reject) => {
     const sent = request({ ...where, socketPath, path, agent }, (response) => {
-      response.on('error', reject).on('end', () => resolve(response.statusCode));
-      response.resume();
+      response.on('error', reject).on('end', () => resolve(response));
+      response.on('data', take);
     });
     sent.on('error', reject).setTimeout(10_000, () => sent.destroy(new Error('no answer in 10 s')));
     sent.end();
   });
+}
+
+/** One request; resolves with the status. */
+export async function ask(address, path = '/', agent = false) {
+  return (await exchange(address, path, agent, () => {})).statusCode;
+}
+
+/** One request; resolves with the status and the body. */
+export async function fetchBody(address, path) {
+  const pieces = [];
+  const { statusCode } = await exchange(address, path, false, (piece) => pieces.push(piece));
+  return { status: statusCode, body: Buffer.concat(pieces) };
 }
 
 /**
