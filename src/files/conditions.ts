@@ -33,12 +33,13 @@ const UNCONDITIONAL = ['CONNECT', 'OPTIONS', 'TRACE'];
  *
  * A malformed list of entity tags matches nothing, a malformed date is ignored.
  *
- * `now`, in milliseconds, settles the century of a two-digit year.
+ * `now`, in milliseconds, settles the century of a two-digit year; by default it is read when it is
+ * needed, which is seldom.
  */
 export function evaluateConditions(
   request: ConditionalRequest,
   representation: Representation,
-  now: number = Date.now(),
+  now?: number,
 ): 304 | 412 | undefined {
   const {
     REQUEST_METHOD: method,
@@ -54,12 +55,12 @@ export function evaluateConditions(
   if (ifMatch !== undefined) {
     if (ifMatch !== '*' && !hasTag(ifMatch, etag, false)) return 412;
   } else if (ifUnmodifiedSince !== undefined) {
-    if (wholeSecond(lastModified) > parseHTTPDate(ifUnmodifiedSince, now)) return 412;
+    if (wholeSecond(lastModified) > parseHTTPDate(ifUnmodifiedSince, now ?? Date.now())) return 412;
   }
   if (ifNoneMatch !== undefined) {
     if (ifNoneMatch === '*' || hasTag(ifNoneMatch, etag, true)) return isRetrieval ? 304 : 412;
   } else if (isRetrieval && ifModifiedSince !== undefined) {
-    if (wholeSecond(lastModified) <= parseHTTPDate(ifModifiedSince, now)) return 304;
+    if (wholeSecond(lastModified) <= parseHTTPDate(ifModifiedSince, now ?? Date.now())) return 304;
   }
   return undefined;
 }
@@ -77,13 +78,13 @@ export function applicableRanges(
   request: ConditionalRequest,
   representation: Representation,
   mostRanges: number,
-  now: number = Date.now(),
+  now?: number,
 ): RangeResult {
   const { HTTP_RANGE: range } = request;
   if (range === undefined || request.REQUEST_METHOD !== 'GET') return 'ignored';
   const { HTTP_IF_RANGE: ifRange } = request;
   if (ifRange === undefined) return parseRange(range, representation.size, mostRanges);
-  if (!isUnchanged(ifRange, representation, now)) return 'ignored';
+  if (!isUnchanged(ifRange, representation, now ?? Date.now())) return 'ignored';
   const result = parseRange(range, representation.size, mostRanges);
   return result === 'unsatisfiable' ? 'ignored' : result;
 }
