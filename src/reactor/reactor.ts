@@ -23,13 +23,13 @@ import { Ahead, type Prospect } from './ahead.ts';
 import { Connections } from './connections.ts';
 import { Deadlines } from './deadlines.ts';
 import { type Harvester, makeHarvester } from './harvester.ts';
+import { Input } from './input.ts';
 import type { Listener } from './listener.ts';
 import { Output } from './output.ts';
 import type { Channel, Deferred, Protocol } from './protocol.ts';
-import { RECEIVE_WORDS, RECEIVES, Slabs } from './slabs.ts';
+import { Slabs } from './slabs.ts';
 import type { StreamSocket } from './streamsocket.ts';
 
-const EAGAIN = -constants.errno.EAGAIN;
 const EBADF = -constants.errno.EBADF;
 /** So long, in milliseconds, what has come is received before anybody is found to be late. */
 const HEARING = 10;
@@ -60,6 +60,7 @@ export class Reactor {
   readonly selector: Selector;
   readonly slabs: Slabs = new Slabs();
   readonly output: Output = new Output(this.slabs);
+  readonly #input = new Input(this.slabs, (socket, error) => this.failed(socket, error));
   readonly deadlines: Deadlines = new Deadlines((when) => this.#schedule(when));
   /** Sockets and listeners that the harvest found ready. */
   readonly readable: StreamSocket[] = [];
@@ -283,38 +284,10 @@ export class Reactor {
   /** Whether anybody had anything to say. */
   #receive(): boolean {
     const { readable } = this;
-    let heard = false;
     this.#ahead.receives(readable);
-    const { receives, batch } = this.slabs;
-    for (let first = 0; first < readable.length; ) {
-      const count = Math.min(readable.length - first, RECEIVES);
-      for (let i = 0; i < count; i++) {
-        // -1 for one that has ended since the harvest: its number may be another's by now.
-        receives[i * RECEIVE_WORDS] = (readable[first + i] as StreamSocket).fileno();
-      }
-      const served = batch.receiveMany(count);
-      for (let i = 0; i < served; i++) {
-        if (receives[i * RECEIVE_WORDS + 2] === EAGAIN) continue;
-        heard = true;
-        this.#deliver(readable[first + i] as StreamSocket, i * RECEIVE_WORDS);
-      }
-      first += served;
-    }
+    const heard = this.#input.receive(readable);
     readable.length = 0;
     return heard;
-  }
-
-  #deliver(socket: StreamSocket, entry: number): void {
-    const { receives, input } = this.slabs;
-    const start = receives[entry + 1] as number;
-    const length = receives[entry + 2] as number;
-    try {
-      if (length > 0) socket.received(input, start, start + length);
-      else if (length === 0) socket.receivedEOF();
-      else socket.abort(new SystemCallError(length, 'recv', 'client gone'));
-    } catch (error) {
-      this.failed(socket, error);
-    }
   }
 
   #proceed(): void {
