@@ -94,8 +94,10 @@ constexpr uint64_t kNoMagicLinks = 0x02;
 constexpr uint64_t kBeneath = 0x08;
 constexpr uint64_t kCached = 0x20;
 constexpr int kReadNoWait = 0x8;
-// A name with `..` in it may have to be looked up again, when something else is renamed meanwhile.
+// A name with `..` in it may have to be looked up again, when something else is renamed meanwhile;
+// and a file under a lease has to be waited for, until the other program has given that up.
 constexpr int kMostLookups = 64;
+constexpr useconds_t kLookupRest = 2000;
 
 int OpenBeneathAtOnce(int root, const std::string& path, bool wait) {
   OpenHow how{};
@@ -103,6 +105,7 @@ int OpenBeneathAtOnce(int root, const std::string& path, bool wait) {
   how.resolve = kBeneath | kNoMagicLinks | (wait ? 0 : kCached);
   int fd = -EAGAIN;
   for (int i = 0; i < (wait ? kMostLookups : 1) && fd == -EAGAIN; ++i) {
+    if (i > 0) usleep(kLookupRest);
     fd = static_cast<int>(
         Uninterrupted([&] { return syscall(SYS_openat2, root, path.c_str(), &how, sizeof how); }));
   }

@@ -163,11 +163,6 @@ export const Fact = {
   count: 11,
 } as const;
 
-/** A path as the addon takes it. */
-export function nativePath(path: string): string {
-  return Buffer.from(path).toString('latin1');
-}
-
 export type SocketOption = 'reuseAddress' | 'reusePort' | 'ipv6Only' | 'noDelay';
 
 /** A readiness facility. Events are bits: 1 readable, 2 writable. */

@@ -31,12 +31,12 @@ export class Answer implements Representation {
     this.file = file;
     this.#type = type;
     this.size = file.size;
-    this.lastModified = file.lastModified;
+    this.lastModified = tellable(file.lastModified);
     this.etag = coding === null ? file.etag : `${file.etag.slice(0, -1)}-${coding}"`;
-    const validators: HeaderList = [
-      ['ETag', this.etag],
-      ['Last-Modified', httpDate(this.lastModified)],
-    ];
+    const validators: HeaderList = [['ETag', this.etag]];
+    if (!Number.isNaN(this.lastModified)) {
+      validators.push(['Last-Modified', httpDate(this.lastModified)]);
+    }
     const shared: HeaderList = [...settings.fields];
     // A variant may appear later.
     if (settings.precompressed) shared.push(['Vary', 'Accept-Encoding']);
@@ -82,6 +82,14 @@ export class Answer implements Representation {
     if (body !== null) return body.subarray(start, end);
     return (file as OpenFile).part(start, end);
   }
+}
+
+/**
+ * NaN, which is equal to no date, for a time that must not be told: one to come (RFC 9110 section
+ * 8.8.2.1), or from before there were such times.
+ */
+function tellable(modified: number): number {
+  return modified >= 0 && modified <= Date.now() ? modified : Number.NaN;
 }
 
 /** Checked, also as what is written into the heads of parts, and rendered only once. */

@@ -4,7 +4,7 @@ import { RyegateError } from '../errors.ts';
 import { detached } from '../http/grammar.ts';
 
 /** The media type of bytes that nothing is known of (RFC 2046 section 4.5.1). */
-export const UNKNOWN_TYPE = 'application/octet-stream';
+const UNKNOWN_TYPE = 'application/octet-stream';
 
 /** Extensions whose types are kept: more than a tree of files has, and nobody can make it grow. */
 const MOST_EXTENSIONS = 1024;

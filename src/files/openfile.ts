@@ -52,10 +52,10 @@ export class OpenFile implements DescriptorFile {
 }
 
 /**
- * Opens a regular file for `FileWrapper`. Nothing waits for the disk meanwhile.
+ * Opens a regular file for `FileWrapper`, on the thread pool.
  *
- * @throws the system's error of `realpath()`; RyegateError `ERR_RYEGATE_FILE` for what is no regular
- *   file; SystemCallError `ERR_RYEGATE_SYSTEM`
+ * @throws the system's error of `realpath()`; RyegateError `ERR_RYEGATE_FILE` for a folder;
+ *   SystemCallError `ERR_RYEGATE_SYSTEM` (`EACCES` also for a FIFO, a device or the like)
  */
 export async function openFile(path: string): Promise<OpenFile> {
   const real = await realpath(path, { encoding: 'latin1' });
@@ -72,9 +72,4 @@ export async function openFile(path: string): Promise<OpenFile> {
     throw new RyegateError('ERR_RYEGATE_FILE', `${path} is a folder: name a file`);
   }
   throw new SystemCallError(fd, 'open', path);
-}
-
-/** One character per byte, as the addon takes paths. */
-export function byteString(text: string): string {
-  return Buffer.from(text).toString('latin1');
 }

@@ -334,7 +334,8 @@ function opened(path: string, fd: number, facts: FileFacts, now: number): Cached
 export function absent(failure: number, path: string): null {
   if (ABSENT.has(failure)) return null;
   const cause = new SystemCallError(failure, 'open', `the file ${JSON.stringify(path)}`);
-  if (!EXHAUSTED.has(failure)) throw cause;
+  // A lease of another program's, as Samba takes them, is being given up.
+  if (!EXHAUSTED.has(failure) && failure !== EAGAIN) throw cause;
   throw new HTTPError(503, 'ERR_RYEGATE_BUSY', 'The server is busy: try again later.', { cause });
 }
 

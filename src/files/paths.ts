@@ -1,3 +1,4 @@
+import { byteString } from '../bytestring.ts';
 import { BACKSLASH, DOT, SLASH, SP } from '../http/grammar.ts';
 import { checkOption } from '../options.ts';
 import type { Environ } from '../wsgi/types.ts';
@@ -59,10 +60,6 @@ export function normalizeDotfiles(dotfiles: unknown): DotfileRule {
 
 function isDotfileName(name: unknown): boolean {
   return typeof name === 'string' && /^\.[^/\0]+$/.test(name) && name !== '..';
-}
-
-function byteString(text: string): string {
-  return Buffer.from(text).toString('latin1');
 }
 
 /** Whether a file or folder of this name is served as far as dots are concerned. */

@@ -2,10 +2,11 @@ import { realpathSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { resolve } from 'node:path';
+import { byteString } from '../bytestring.ts';
 import { RyegateError, SystemCallError, showValue } from '../errors.ts';
 import { FileFacts } from '../io/filefacts.ts';
 import { native } from '../native.ts';
-import { byteString, OpenFile } from './openfile.ts';
+import { OpenFile } from './openfile.ts';
 
 const { errno } = constants;
 export const EAGAIN: number = -errno.EAGAIN;
@@ -44,9 +45,13 @@ export class Root {
     return this.#folder?.fd ?? -1;
   }
 
-  /** The path without links and a slash at its end, as it is now. */
-  get realPath(): string {
+  /** The path without links and a slash at its end, as it is now; null when there is none. */
+  get realPathSync(): string | null {
     return realPathSync(this.path);
+  }
+
+  get realPath(): Promise<string | null> {
+    return realPath(this.path);
   }
 
   /** Whether its name stands for another folder by now, which it is from here on. */
@@ -82,25 +87,15 @@ export class Root {
   openSync(path: string, facts: FileFacts): number {
     const fd = native.openBeneath(this.#fd, path || '.', true, facts.data);
     if (fd !== EXDEV && fd !== ELOOP) return fd;
-    const inner = this.#beneath(realPathSync(`${this.path}/${path}`));
+    const inner = beneath(this.realPathSync, realPathSync(`${this.path}/${path}`));
     return inner === null ? fd : native.openBeneath(this.#fd, inner, true, facts.data);
   }
 
   async openLater(path: string, facts: FileFacts): Promise<number> {
     const fd = await this.#openLater(path || '.', facts);
     if (fd !== EXDEV && fd !== ELOOP) return fd;
-    const named = Buffer.from(`${this.path}/${path}`, 'latin1');
-    const target = await realpath(named, { encoding: 'latin1' }).catch(() => '');
-    const inner = this.#beneath(target);
+    const inner = beneath(await this.realPath, await realPath(`${this.path}/${path}`));
     return inner === null ? fd : this.#openLater(inner, facts);
-  }
-
-  /** The way from the root to a path without links; null when that is not beneath. */
-  #beneath(target: string): string | null {
-    const { realPath } = this;
-    if (target === realPath) return '.';
-    const folder = `${realPath}/`;
-    return target.startsWith(folder) ? target.slice(folder.length) : null;
   }
 
   /** The folder stays open meanwhile, so that its number stands for no other. */
@@ -124,12 +119,31 @@ function rootError(path: unknown, cause?: Error): RyegateError {
   );
 }
 
-/** Empty for what is not there; without a slash at its end. */
-function realPathSync(path: string): string {
+/** The way from `root` to `target`, both without links; null when that is not beneath. */
+function beneath(root: string | null, target: string | null): string | null {
+  if (root === null || target === null) return null;
+  if (target === root) return '.';
+  return target.startsWith(`${root}/`) ? target.slice(root.length + 1) : null;
+}
+
+// Without links, and a slash at the end: empty for `/`. Null for what is not there.
+
+function realPathSync(path: string): string | null {
   try {
-    const real = realpathSync.native(Buffer.from(path, 'latin1'), { encoding: 'latin1' });
-    return real === '/' ? '' : real;
+    return withoutSlash(realpathSync.native(Buffer.from(path, 'latin1'), { encoding: 'latin1' }));
   } catch {
-    return '';
+    return null;
   }
+}
+
+async function realPath(path: string): Promise<string | null> {
+  try {
+    return withoutSlash(await realpath(Buffer.from(path, 'latin1'), { encoding: 'latin1' }));
+  } catch {
+    return null;
+  }
+}
+
+function withoutSlash(path: string): string {
+  return path === '/' ? '' : path;
 }

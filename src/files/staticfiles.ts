@@ -146,25 +146,32 @@ class StaticSite {
   }
 
   #unindexed(call: Call, where: FilePath): Answering {
-    const { listing, next, dotfiles } = this.#settings;
+    const { listing, next } = this.#settings;
     // Where there is nothing to show, the next application may know the address.
     if (!where.isFolder && (listing || next === null)) return redirect(call);
     if (!listing) return this.#notFound(call);
-    const { realPath } = this.#root;
-    const { path } = where;
     const list = (folder: Folder | null): Answering =>
       folder === null ? this.#notFound(call) : this.#list(call, where, folder);
-    if (call.environ['ryegate.blocking'] !== true) {
-      const reading = readFolder(realPath, path, dotfiles);
-      return reading.catch((error) => unreadable(error, path)).then(list);
-    }
-    let folder: Folder | null;
+    if (call.environ['ryegate.blocking'] === true) return list(this.#readSync(where.path));
+    return this.#read(where.path).then(list);
+  }
+
+  async #read(path: string): Promise<Folder | null> {
     try {
-      folder = readFolderSync(realPath, path, dotfiles);
+      const root = await this.#root.realPath;
+      return root === null ? null : await readFolder(root, path, this.#settings.dotfiles);
     } catch (error) {
-      folder = unreadable(error, path);
+      return unreadable(error, path);
     }
-    return list(folder);
+  }
+
+  #readSync(path: string): Folder | null {
+    try {
+      const root = this.#root.realPathSync;
+      return root === null ? null : readFolderSync(root, path, this.#settings.dotfiles);
+    } catch (error) {
+      return unreadable(error, path);
+    }
   }
 
   #list({ environ, startResponse }: Call, where: FilePath, folder: Folder): ApplicationResult {
@@ -205,7 +212,8 @@ class StaticSite {
       const answer = selectVariant(call, made.plain, made.variants);
       // The cache is not asked for it.
       answer.file.used = true;
-      if (answer.file.file?.closed !== true) return this.#send(call, answer);
+      const isOpen = answer.file.file?.closed !== true && !answer.file.isRewritten();
+      if (isOpen) return this.#send(call, answer);
     }
     const { checked } = file;
     const found = new Map<string, Answer>();

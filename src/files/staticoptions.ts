@@ -1,3 +1,4 @@
+import { byteString } from '../bytestring.ts';
 import { RyegateError, showValue } from '../errors.ts';
 import { checkHeaders, type HeaderList } from '../http/headers.ts';
 import { checkFlags, checkNames, checkOption, isWhole } from '../options.ts';
@@ -92,7 +93,7 @@ export function resolveStaticOptions(options: StaticFilesOptions): StaticSetting
   return {
     prefix: normalizePrefix(options.prefix ?? ''),
     next: next ?? null,
-    index: index.map((name) => Buffer.from(name).toString('latin1')),
+    index: index.map(byteString),
     listing: options.listing ?? false,
     dotfiles: normalizeDotfiles(options.dotfiles ?? false),
     precompressed: options.precompressed ?? false,

@@ -3,7 +3,8 @@ import { fchmodSync } from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
-import { native, nativePath } from '../native.ts';
+import { byteString } from '../bytestring.ts';
+import { native } from '../native.ts';
 import type { Take } from './soloreader.ts';
 
 /** Bytes that are copied at a time: a thread that ends waits for no more. */
@@ -77,7 +78,7 @@ export async function nameFile(fd: number, path: string, mode: number): Promise<
   const target = resolve(path);
   const temporary = temporaryFor(target);
   fchmodSync(fd, mode);
-  if (native.linkUnnamed(fd, nativePath(temporary)) < 0) return false;
+  if (native.linkUnnamed(fd, byteString(temporary)) < 0) return false;
   await moveInto(target, temporary);
   return true;
 }

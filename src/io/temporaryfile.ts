@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { closeSync, openSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { native, nativePath } from '../native.ts';
+import { byteString } from '../bytestring.ts';
+import { native } from '../native.ts';
 
 /** A file without a name, to read and write: it is gone when it is closed, or the process ends. */
 export class TemporaryFile {
@@ -12,7 +13,7 @@ export class TemporaryFile {
 
   /** In `os.tmpdir()`. Throws what the file system throws. */
   constructor() {
-    const fd = native.openUnnamed(nativePath(tmpdir()));
+    const fd = native.openUnnamed(byteString(tmpdir()));
     this.fd = fd < 0 ? openAndUnlink() : fd;
     // What the addon opened is its own to close.
     this.#close = fd < 0 ? closeSync : native.close;

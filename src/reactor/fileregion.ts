@@ -1,7 +1,7 @@
 import { RyegateError, SystemCallError } from '../errors.ts';
 import type { FileState } from '../io/filefacts.ts';
 import { native } from '../native.ts';
-import type { Residence } from './residence.ts';
+import { type Residence, TRUSTED } from './residence.ts';
 
 /** Bytes of one file that are sent in one turn: a fast client must not keep the others waiting. */
 const MOST_A_TURN = 1024 * 1024;
@@ -42,6 +42,7 @@ export class FileRegion implements FileProgress {
   readonly #told: (error: Error | null) => void;
   /** Up to where bytes are known to be in memory. */
   #ahead = 0;
+  #aheadAt = 0;
   /** The last bytes that were sent, and where they lie. */
   #sample: Buffer | null = null;
   #sampleAt = 0;
@@ -65,7 +66,7 @@ export class FileRegion implements FileProgress {
 
   /** Whether the bytes to be tried next are known to be in memory. */
   get isAhead(): boolean {
-    if (this.#ahead <= this.position) {
+    if (this.#ahead <= this.position || performance.now() - this.#aheadAt >= TRUSTED) {
       this.#ahead = this.#part.residence?.until(this.position) ?? 0;
     }
     return this.#ahead > this.position;
@@ -110,8 +111,9 @@ export class FileRegion implements FileProgress {
   }
 
   #isInMemory(end: number): void {
-    if (end <= this.#ahead) return;
+    if (end <= this.#ahead && this.isAhead) return;
     this.#ahead = end;
+    this.#aheadAt = performance.now();
     this.#part.residence?.add(this.position, end);
   }
 

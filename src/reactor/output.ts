@@ -11,11 +11,18 @@ import type { StreamSocket } from './streamsocket.ts';
 const COPY_LIMIT = 32 * 1024;
 const { errno } = constants;
 const EAGAIN = -errno.EAGAIN;
-/** What sending a file fails with when the fault is the file's. */
-const FILE_FAULTS: ReadonlySet<number> = new Set(
-  [errno.EBADF, errno.EINVAL, errno.EIO, errno.EISDIR, errno.EOVERFLOW, errno.ESPIPE].map(
-    (number) => -number,
-  ),
+/** What sending a file fails with when the fault is the client's, or its network's. */
+const SOCKET_FAULTS: ReadonlySet<number> = new Set(
+  [
+    errno.EPIPE,
+    errno.ECONNRESET,
+    errno.ECONNABORTED,
+    errno.ENOTCONN,
+    errno.ETIMEDOUT,
+    errno.EHOSTUNREACH,
+    errno.ENETUNREACH,
+    errno.ENETDOWN,
+  ].map((number) => -number),
 );
 
 const COPY_FILE = 1;
@@ -210,11 +217,16 @@ export class Output {
 
   /** What the result of a file's last attempt means. */
   #judge(socket: StreamSocket, region: FileRegion, result: number): void {
-    if (region.remaining === 0) this.#ended.push([socket, region, region.fault]);
+    if (region.remaining === 0) this.end(socket, region, region.fault);
     else if (result === NOT_CACHED) socket.awaitFile(region);
-    else if (result === 0) this.#ended.push([socket, region, fileChanged()]);
-    else if (FILE_FAULTS.has(result)) this.#ended.push([socket, region, readFailed(result)]);
-    else if (result < 0 && result !== EAGAIN) lose(socket, result);
+    else if (result === 0) this.end(socket, region, fileChanged());
+    else if (SOCKET_FAULTS.has(result)) lose(socket, result);
+    else if (result < 0 && result !== EAGAIN) this.end(socket, region, readFailed(result));
+  }
+
+  /** Has `region` told of, in the flush. */
+  end(socket: StreamSocket, region: FileRegion, error: Error | null): void {
+    this.#ended.push([socket, region, error]);
   }
 
   /** Tells of the files that are done with. Whoever is told may write. */
@@ -277,7 +289,7 @@ export class Output {
     if (region.reading || socket.closed) return false;
     const { fault } = region;
     if (fault !== null) {
-      this.#ended.push([socket, region, fault]);
+      this.end(socket, region, fault);
       return false;
     }
     const { sends, batch } = this.#slabs;

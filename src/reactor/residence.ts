@@ -1,5 +1,5 @@
 /** So long, in milliseconds, pages that were in memory are taken to be there still. */
-const TRUSTED = 1000;
+export const TRUSTED = 1000;
 
 /**
  * The part of a file that was in memory a moment ago: to ask the kernel for it costs time, and some

@@ -168,10 +168,10 @@ export class StreamSocket implements Channel, Deferred, Timed {
     if (this.#state === 'open') {
       this.#buffered += count;
       this.#reactor.output.file(this, region);
-      this.#reactor.wantFlush();
     } else {
-      region.end(this.#error ?? ended());
+      this.#reactor.output.end(this, region, this.#error ?? ended());
     }
+    this.#reactor.wantFlush();
     return region;
   }
 

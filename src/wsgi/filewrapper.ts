@@ -191,6 +191,18 @@ function isFileLike(file: unknown): file is FileLike {
   return 'read' in file && typeof file.read === 'function';
 }
 
+/** Throws `ERR_RYEGATE_FILE` for parts of an override that make no sense. */
+export function checkParts(parts: readonly BodyPart[]): void {
+  for (const part of parts) {
+    if (part instanceof Uint8Array) continue;
+    const { fd, position, count } = part;
+    if ([fd, position, count, position + count].every((n) => Number.isSafeInteger(n) && n >= 0)) {
+      continue;
+    }
+    throw fileError(`has a part of ${count} bytes at ${position} of the descriptor ${fd}`);
+  }
+}
+
 /** Throws `ERR_RYEGATE_FILE` unless the descriptor can be read. */
 function factsOf(fd: number): FileFacts {
   const facts = new FileFacts();

@@ -7,7 +7,7 @@ import { byteLength, checkChunk, describe } from '../io/chunk.ts';
 import { formatException } from '../socketserver/formatexception.ts';
 import { isThenable, observe } from '../thenable.ts';
 import { FileSender } from './filesender.ts';
-import { FileWrapper } from './filewrapper.ts';
+import { checkParts, FileWrapper } from './filewrapper.ts';
 import { discardResult, type ResultReader, readResult } from './result.ts';
 import type {
   Application,
@@ -174,6 +174,7 @@ export abstract class BaseHandler implements Producer {
     if (!(result instanceof FileWrapper) || !this.#response.takesFiles) return false;
     const parts = result.parts();
     if (parts === null || this.#reader === null) return false;
+    checkParts(parts);
     const sender = new FileSender(parts, this.#response, this, this.#reader);
     this.#reader = sender;
     if (!this.#response.headSent) this.sendHeaders(sender.size);

@@ -263,3 +263,17 @@ describe('in a full cache', () => {
     expect(exchange.errors.getValue()).toBe('');
   });
 });
+
+it('a large variant that was rewritten in place is sent as it is then, with a tag of its own', async () => {
+  const folder = folderOf();
+  folder.write('file.js.gz', Buffer.alloc(100_000, 'A'));
+  const exchange = serving(folder, { cache: { revalidate: 1000 } });
+  const before = await ask(exchange, 'gzip');
+  for (const body of [Buffer.alloc(150_000, 'B'), Buffer.alloc(100_000, 'C')]) {
+    folder.write('file.js.gz', body);
+    const after = await ask(exchange, 'gzip');
+    expect([after.status, after.body.equals(body)]).toEqual([200, true]);
+    expect(field(after, 'ETag')).not.toBe(field(before, 'ETag'));
+  }
+  expect(exchange.errors.getValue()).toBe('');
+});

@@ -125,7 +125,23 @@ describe('the validators', () => {
 
   it.each([
     ['before 1970', -86_400],
-    ['in the far future', 4_102_444_800],
+    ['the far future', 4_102_444_800],
+  ])('is not told of a file from %s', async (_, modified) => {
+    const folder = makeFolder();
+    folder.write('file.txt', 'old', modified);
+    const exchange = serve(staticFiles(folder.root));
+    const since = 'If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT';
+    for (const response of [
+      await exchange.ask(get('/file.txt')),
+      await exchange.ask(get('/file.txt', since)),
+    ]) {
+      expect([response.status, field(response, 'Last-Modified')]).toEqual([200, undefined]);
+    }
+  });
+
+  it.each([
+    ['1970', 86_400],
+    ['2001', 1_000_000_000],
   ])('of a file from %s can be sent back', async (_, modified) => {
     const folder = makeFolder();
     folder.write('file.txt', 'old', modified);

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type StaticFilesOptions, staticFiles } from '../../src/files/index.ts';
 import type { Application } from '../../src/index.ts';
@@ -317,3 +317,17 @@ describe('dotfiles', () => {
     expect(found).toEqual(expected);
   });
 });
+
+it.each(['/', '/etc/', '/usr/'])(
+  '%s is not that of the system when the root has gone',
+  async (path) => {
+    const folder = makeFolder();
+    for (const name of ['etc/site.txt', 'usr/site.txt']) folder.write(name, 'site');
+    const exchange = serve(
+      staticFiles(folder.root, { listing: true, cache: { revalidate: 1000 } }),
+    );
+    expect((await answer(exchange, path))[0]).toBe(200);
+    renameSync(folder.root, `${folder.root}.old`);
+    expect((await answer(exchange, path))[0]).toBe(404);
+  },
+);
