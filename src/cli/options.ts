@@ -196,6 +196,9 @@ export function parseArguments(argv: readonly string[]): Options {
       options.application = token.value;
     }
   }
+  if (options.listing && options.static.length === 0) {
+    throw new UsageError('--listing needs a folder to list: give --static PREFIX=DIR as well');
+  }
   if (options.bind.length === 0) {
     options.bind.push({ kind: 'inet', host: '127.0.0.1', port: 8000 });
   }

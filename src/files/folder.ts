@@ -1,8 +1,8 @@
-import { type Dirent, lstatSync, opendirSync, realpathSync, type Stats } from 'node:fs';
+import { type Dirent, existsSync, lstatSync, opendirSync, realpathSync, type Stats } from 'node:fs';
 import { lstat, opendir, realpath } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { SystemCallError } from '../errors.ts';
-import { type DotfileRule, isVisible } from './paths.ts';
+import { areNames, type DotfileRule } from './paths.ts';
 
 /** Entries read of one folder; a page of more would help nobody, and take long. */
 export const MOST_ENTRIES = 2000;
@@ -32,15 +32,20 @@ export interface Folder {
  * What is in the folder `path` below `root` that may be served: files and folders, and links to
  * these that do not lead out of the root; names that begin with a dot by `dotfiles`.
  *
- * `root`: without symbolic links and a slash at its end; both are byte strings. Rejected with the
+ * `root`: without symbolic links and a slash at its end; both are byte strings. `fd`: the folder,
+ * opened beneath the root, so that nothing else takes its place
+ * meanwhile, if the system can read it by that. Rejected with the
  * system's error when the folder cannot be read, or has become a link that leads out of the root.
  */
 export async function readFolder(
   root: string,
   path: string,
   dotfiles: DotfileRule,
+  fd: number = -1,
 ): Promise<Folder> {
-  const place = beneath(root, await realpath(bytes(`${root}/${path}`), { encoding: 'latin1' }));
+  const place =
+    byDescriptor(fd) ??
+    beneath(root, await realpath(bytes(`${root}/${path}`), { encoding: 'latin1' }));
   const names = new Names(dotfiles);
   for await (const entry of await opendir(bytes(place), { encoding: 'latin1' })) {
     if (!names.add(entry)) break;
@@ -55,11 +60,15 @@ export async function readFolder(
 }
 
 /** The same at once, for where no promise settles. */
-export function readFolderSync(root: string, path: string, dotfiles: DotfileRule): Folder {
-  const place = beneath(
-    root,
-    realpathSync.native(bytes(`${root}/${path}`), { encoding: 'latin1' }),
-  );
+export function readFolderSync(
+  root: string,
+  path: string,
+  dotfiles: DotfileRule,
+  fd: number = -1,
+): Folder {
+  const place =
+    byDescriptor(fd) ??
+    beneath(root, realpathSync.native(bytes(`${root}/${path}`), { encoding: 'latin1' }));
   const names = new Names(dotfiles);
   const folder = opendirSync(bytes(place), { encoding: 'latin1' });
   try {
@@ -70,6 +79,12 @@ export function readFolderSync(root: string, path: string, dotfiles: DotfileRule
   }
   const entries = names.list.map((name) => lookAtSync(root, `${place}/${name}`, name));
   return { entries: entries.filter((entry) => entry !== null), isCut: names.isCut };
+}
+
+/** A path to an open folder, where the system has such; null elsewhere. */
+function byDescriptor(fd: number): string | null {
+  const path = `/proc/self/fd/${fd}`;
+  return existsSync(path) ? path : null;
 }
 
 /** The names to look at. */
@@ -88,7 +103,7 @@ class Names {
     this.isCut = this.#read === MOST_ENTRIES;
     if (this.isCut) return false;
     this.#read += 1;
-    if (isVisible(entry.name, this.#dotfiles)) this.list.push(entry.name);
+    if (areNames(entry.name, this.#dotfiles)) this.list.push(entry.name);
     return true;
   }
 }

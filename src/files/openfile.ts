@@ -12,7 +12,7 @@ import type { DescriptorFile } from '../wsgi/filewrapper.ts';
  * called `close()`.
  */
 export class OpenFile implements DescriptorFile {
-  readonly fd: number;
+  readonly #fd: number;
   readonly facts: FileFacts;
   /** @internal */
   readonly residence: Residence = new Residence();
@@ -20,8 +20,13 @@ export class OpenFile implements DescriptorFile {
 
   /** @internal Takes over `fd`, which is the addon's. */
   constructor(fd: number, facts: FileFacts) {
-    this.fd = fd;
+    this.#fd = fd;
     this.facts = facts;
+  }
+
+  /** -1 when it has been closed. */
+  get fd(): number {
+    return this.closed ? -1 : this.#fd;
   }
 
   /** In bytes, when it was opened. */
@@ -37,7 +42,7 @@ export class OpenFile implements DescriptorFile {
 
   /** Whether the last user has gone. */
   get closed(): boolean {
-    return this.#users === 0;
+    return this.#users <= 0;
   }
 
   /** Adds a user, who calls `close()` as well. */
@@ -47,7 +52,7 @@ export class OpenFile implements DescriptorFile {
   }
 
   close(): void {
-    if (--this.#users === 0) native.close(this.fd);
+    if (--this.#users === 0) native.close(this.#fd);
   }
 }
 

@@ -339,7 +339,8 @@ export function absent(failure: number, path: string): null {
   throw new HTTPError(503, 'ERR_RYEGATE_BUSY', 'The server is busy: try again later.', { cause });
 }
 
-function closing<Result>(fd: number, use: () => Result): Result {
+/** Closes `fd` after `use`. */
+export function closing<Result>(fd: number, use: () => Result): Result {
   try {
     return use();
   } finally {

@@ -63,7 +63,7 @@ function isDotfileName(name: unknown): boolean {
 }
 
 /** Whether a file or folder of this name is served as far as dots are concerned. */
-export function isVisible(name: string, dotfiles: DotfileRule): boolean {
+function isVisible(name: string, dotfiles: DotfileRule): boolean {
   if (name.charCodeAt(0) !== DOT || dotfiles === true) return true;
   return dotfiles !== false && dotfiles.has(name);
 }
@@ -106,7 +106,8 @@ function hidesSlash(target: string, pathInfo: string): boolean {
   return /^\/\/|%2f/i.test(path);
 }
 
-function areNames(path: string, dotfiles: DotfileRule): boolean {
+/** Whether each of the names with a slash between is one that is served. */
+export function areNames(path: string, dotfiles: DotfileRule): boolean {
   if (path.length > MOST_PATH_BYTES) return false;
   let start = 0;
   for (let at = 0; at < path.length; at++) {

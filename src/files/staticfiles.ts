@@ -2,6 +2,8 @@ import { errorPage } from '../http/errorpage.ts';
 import { detached } from '../http/grammar.ts';
 import type { HeaderList } from '../http/headers.ts';
 import { reasonPhrase } from '../http/status.ts';
+import { FileFacts } from '../io/filefacts.ts';
+import { native } from '../native.ts';
 import { type BodyPart, FileWrapper } from '../wsgi/filewrapper.ts';
 import type { Application, ApplicationResult, Environ, StartResponse } from '../wsgi/types.ts';
 import { selectEncoding } from './acceptencoding.ts';
@@ -10,7 +12,7 @@ import { applicableRanges, evaluateConditions } from './conditions.ts';
 import { type Folder, readFolder, readFolderSync } from './folder.ts';
 import { LISTING_POLICY, listingPage } from './listing.ts';
 import type { OpenFile } from './openfile.ts';
-import { absent, type CachedFile, OpenFileCache } from './openfilecache.ts';
+import { absent, type CachedFile, closing, OpenFileCache } from './openfilecache.ts';
 import { type FilePath, filePath, slashRedirect } from './paths.ts';
 import { unsatisfiedContentRange } from './ranges.ts';
 import { Root } from './root.ts';
@@ -159,7 +161,11 @@ class StaticSite {
   async #read(path: string): Promise<Folder | null> {
     try {
       const root = await this.#root.realPath;
-      return root === null ? null : await readFolder(root, path, this.#settings.dotfiles);
+      if (root === null) return null;
+      const fd = await this.#root.openLater(path, new FileFacts());
+      if (fd < 0) return absent(fd, path);
+      const reading = readFolder(root, path, this.#settings.dotfiles, fd);
+      return await reading.finally(() => native.close(fd));
     } catch (error) {
       return unreadable(error, path);
     }
@@ -168,7 +174,10 @@ class StaticSite {
   #readSync(path: string): Folder | null {
     try {
       const root = this.#root.realPathSync;
-      return root === null ? null : readFolderSync(root, path, this.#settings.dotfiles);
+      if (root === null) return null;
+      const fd = this.#root.openSync(path, new FileFacts());
+      if (fd < 0) return absent(fd, path);
+      return closing(fd, () => readFolderSync(root, path, this.#settings.dotfiles, fd));
     } catch (error) {
       return unreadable(error, path);
     }

@@ -18,7 +18,7 @@ export class FileFacts {
 
   /** What has become of the file of `fd` since it was as these say. */
   stateOf(fd: number): FileState {
-    if (native.fileStatus(fd, scratch.data) < 0) return 'broken';
+    if (native.fileStatus(fd, scratch.data) < 0 || !scratch.isSameFile(this)) return 'broken';
     if (scratch.isSameVersion(this)) return 'same';
     return scratch.size > this.size ? 'grown' : 'broken';
   }

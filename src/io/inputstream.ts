@@ -2,7 +2,7 @@ import { RyegateError } from '../errors.ts';
 import { ByteQueue } from './bytequeue.ts';
 import type { InputSource, SaveOptions, TrailerList } from './inputsource.ts';
 import { saveBytes } from './newfile.ts';
-import { type Attempt, SoloReader, type WaitingReader } from './soloreader.ts';
+import { type Attempt, SoloReader, type Take, type WaitingReader } from './soloreader.ts';
 
 export type { InputSource, SaveOptions, TrailerList } from './inputsource.ts';
 
@@ -124,9 +124,10 @@ export class InputStream implements AsyncIterable<Buffer> {
    * all bytes are there.
    */
   fail(error: Error): void {
-    if (this.#finished || this.#error !== null) {
-      return;
-    }
+    if (!this.#finished && this.#error === null) this.#break(error);
+  }
+
+  #break(error: Error): void {
     this.#error = error;
     this.#queue.clear();
     for (const reader of this.#readers.splice(0)) {
@@ -203,12 +204,13 @@ export class InputStream implements AsyncIterable<Buffer> {
    * ended; `readSync()` and the like throw.
    *
    * @throws (rejects) what the file system throws, or a read would; then `path` is as it was. With
-   *   `inputBuffering: 'buffer'` the body is still unread, else what had come of it is lost.
+   *   `inputBuffering: 'buffer'` the body is still unread, else what was taken of it is lost, and
+   *   whatever is read or saved afterwards fails with the same error.
    */
   saveTo(path: string, { mode = 0o600 }: SaveOptions = {}): Promise<number> {
     // What has ended may be the one input that all requests without a body share.
     const saving =
-      this.ended && this.#readers.length === 0
+      this.#error === null && this.ended && this.#readers.length === 0
         ? saveBytes(path, mode, () => Promise.resolve(EMPTY))
         : this.#save(path, mode);
     saving.catch(ignoreRejection);
@@ -220,7 +222,7 @@ export class InputStream implements AsyncIterable<Buffer> {
     const reader = new SoloReader<number>(
       (take) => {
         if (this.#error !== null) throw this.#error;
-        return this.#source?.save?.(path, mode) ?? saveBytes(path, mode, take);
+        return this.#source?.save?.(path, mode) ?? this.#saveBytes(path, mode, take);
       },
       () => this.#takeWaiting(),
       () => this.#soloChanged(reader),
@@ -228,6 +230,21 @@ export class InputStream implements AsyncIterable<Buffer> {
     this.#readers.push(reader);
     this.#serve();
     return reader.promise;
+  }
+
+  /** What was taken for a file that failed cannot be had again: nobody is to take the rest for all. */
+  async #saveBytes(path: string, mode: number, take: Take): Promise<number> {
+    let taken = 0;
+    try {
+      return await saveBytes(path, mode, async () => {
+        const bytes = await take();
+        taken += bytes.length;
+        return bytes;
+      });
+    } catch (error) {
+      if (taken > 0 && this.#error === null) this.#break(error as Error);
+      throw error;
+    }
   }
 
   #soloChanged(reader: SoloReader<unknown>): void {

@@ -116,11 +116,6 @@ describe('--listing', () => {
     expect(list).toContain('Index of /list/');
     expect(deep).toBe('index of one');
   });
-
-  it('says nothing without a folder to list', async () => {
-    const program = serving('--listing', 'app.mjs');
-    expect(await answers(program, ['/'])).toEqual(['app /']);
-  });
 });
 
 describe.skipIf(straceIsMissing())('--no-sendfile', () => {

@@ -26,7 +26,7 @@ const FILES = [
   'chapter 2.txt',
   'chapter 10.txt',
   'javascript:alert(1)',
-  'line\nbreak.txt',
+  'line\xe2\x80\xaebreak.txt',
   'not-utf-8-\xff\xfe.bin',
   'percent%2fand?query#hash',
   Buffer.from('Übung Größe 日本.pdf').toString('latin1'),
