@@ -25,9 +25,10 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'kqueue',
-          include: ['selectors', 'exchange', 'files', 'http1'].map(
-            (name) => `test/${name}/**/*.test.ts`,
-          ),
+          include: [
+            'test/{selectors,exchange,http1}/**/*.test.ts',
+            'test/files/{delivery,sources,closing,changes}.test.ts',
+          ],
           env: { RYEGATE_NATIVE: kqueueAddon, RYEGATE_TEST_BACKENDS: 'kqueue' },
         },
       },
