@@ -51,8 +51,8 @@ export async function readLater(
     // Files of the system's own may have less in them than they say.
     if (isUnchanged(fd, facts)) return body.subarray(0, count);
     if (facts.size > most) return null;
-    const isGrowing: boolean = facts.size > body.length && (i === 0 || grown !== null);
-    grown = isGrowing ? body : null;
+    // The time changes before the size does: now and then it is the same still.
+    if (facts.size !== body.length) grown = facts.size > body.length ? body : null;
   }
   if (grown === null) throw beingRewritten();
   return grown;
