@@ -61,7 +61,7 @@ const CODINGS: readonly (readonly [coding: string, extension: string])[] = [
 /** What a site has made of a file. */
 class Made {
   readonly plain: Answer;
-  /** The answers of its compressed variants, by coding. */
+  /** The answers of its compressed variants, by coding, best first. */
   variants: ReadonlyMap<string, Answer> = new Map();
   /** When these were looked for. */
   variantsChecked = -1;
@@ -305,8 +305,8 @@ function selectVariant(
   plain: Answer,
   variants: ReadonlyMap<string, Answer>,
 ): Answer {
-  const there = CODINGS.map(([coding]) => coding).filter((coding) => variants.has(coding));
-  return variants.get(selectEncoding(environ.HTTP_ACCEPT_ENCODING, there)) ?? plain;
+  const coding = selectEncoding(environ.HTTP_ACCEPT_ENCODING, [...variants.keys()]);
+  return variants.get(coding) ?? plain;
 }
 
 function bodyOf({ file }: CachedFile, parts: readonly BodyPart[]): ApplicationResult {
