@@ -4,8 +4,14 @@ const TYPE = 0o170000;
 const REGULAR = 0o100000;
 const FOLDER = 0o040000;
 
-/** Grown: appended to, or written anew and larger. Broken: cut or rewritten. */
-export type FileState = 'same' | 'grown' | 'broken';
+/**
+ * Grown: appended to, or written anew and larger. Modified: the size is the same, as when it has been
+ * rewritten, or is being appended to: see `APPENDING`. Broken: cut, or gone.
+ */
+export type FileState = 'same' | 'grown' | 'modified' | 'broken';
+
+/** A write sets the time before the size. So many milliseconds later both should be there. */
+export const APPENDING = 20;
 
 /** What stat(2) tells of a file. */
 export class FileFacts {
@@ -20,6 +26,7 @@ export class FileFacts {
   stateOf(fd: number): FileState {
     if (native.fileStatus(fd, scratch.data) < 0 || !scratch.isSameFile(this)) return 'broken';
     if (scratch.isSameVersion(this)) return 'same';
+    if (scratch.size === this.size) return 'modified';
     return scratch.size > this.size ? 'grown' : 'broken';
   }
 

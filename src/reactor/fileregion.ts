@@ -1,5 +1,5 @@
 import { RyegateError, SystemCallError } from '../errors.ts';
-import type { FileState } from '../io/filefacts.ts';
+import { APPENDING, type FileState } from '../io/filefacts.ts';
 import { native } from '../native.ts';
 import { type Residence, TRUSTED } from './residence.ts';
 
@@ -26,6 +26,9 @@ export interface FilePart {
   readonly residence?: Residence | undefined;
 }
 
+/** Unclear: it has been rewritten, or is being appended to; a little later that can be told. */
+export type Verdict = 'sound' | 'unclear' | 'broken';
+
 export interface FileProgress {
   /** Bytes that the kernel has taken. */
   readonly sent: number;
@@ -39,8 +42,10 @@ export class FileRegion implements FileProgress {
   remaining: number;
   /** Whether sendfile(2) is not to be used. */
   readonly copy: boolean;
-  /** The disk is being waited for. */
-  reading = false;
+  /** The disk, or a writer of the file, is being waited for. */
+  waiting = false;
+  /** Of the last look. */
+  verdict: Verdict = 'sound';
   readonly #part: FilePart;
   readonly #count: number;
   readonly #told: (error: Error | null) => void;
@@ -50,6 +55,8 @@ export class FileRegion implements FileProgress {
   /** The last bytes that were sent, and where they lie. */
   #sample: Buffer | null = null;
   #sampleAt = 0;
+  /** When it was seen that the file had been modified; monotonic milliseconds. */
+  #modifiedAt = 0;
   #ended = false;
   #outcome: Error | null = null;
 
@@ -82,11 +89,18 @@ export class FileRegion implements FileProgress {
     return this.isAhead ? Math.min(most, this.#ahead - this.position) : most;
   }
 
-  /** Why what was promised or sent does not go with what follows, or followed meanwhile. */
-  get fault(): Error | null {
+  /** Whether what was promised and sent goes with what follows. */
+  look(): Verdict {
     const state = this.#part.state?.() ?? 'same';
-    if (state === 'same' || (state === 'grown' && this.#isAsSent())) return null;
-    return fileChanged();
+    this.verdict = state === 'same' ? 'sound' : this.#judge(state);
+    return this.verdict;
+  }
+
+  #judge(state: FileState): Verdict {
+    if (state === 'grown') return this.#isAsSent() ? 'sound' : 'broken';
+    if (state !== 'modified') return 'broken';
+    this.#modifiedAt ||= performance.now();
+    return performance.now() - this.#modifiedAt < APPENDING ? 'unclear' : 'broken';
   }
 
   /** Whether the last bytes that were sent are there still: the file was appended to. */
@@ -124,13 +138,23 @@ export class FileRegion implements FileProgress {
   /** Has the next bytes brought into memory, without waiting for them. */
   readAhead(done: (error: Error | null) => void): void {
     const { fd, position, next } = this;
-    this.reading = true;
+    this.waiting = true;
     native.readAhead(fd, position, next, (result) => {
-      this.reading = false;
       if (result >= 0) this.#isInMemory(position + next);
-      if (this.#ended) this.#told(this.#outcome);
-      else done(result < 0 ? readFailed(result) : null);
+      this.#waited(done, result < 0 ? readFailed(result) : null);
     });
+  }
+
+  /** Waits until it can be told what a verdict that is unclear means. */
+  awaitWriter(done: (error: null) => void): void {
+    this.waiting = true;
+    setTimeout(() => this.#waited(done, null), APPENDING);
+  }
+
+  #waited<Outcome extends Error | null>(done: (error: Outcome) => void, error: Outcome): void {
+    this.waiting = false;
+    if (this.#ended) this.#told(this.#outcome);
+    else done(error);
   }
 
   /** The last call. It is told of when nothing reads from the descriptor any more. */
@@ -138,7 +162,7 @@ export class FileRegion implements FileProgress {
     if (this.#ended) return;
     this.#ended = true;
     this.#outcome = error;
-    if (!this.reading) this.#told(error);
+    if (!this.waiting) this.#told(error);
   }
 }
 

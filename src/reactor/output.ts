@@ -171,7 +171,7 @@ export class Output {
     const { sends } = this.#slabs;
     for (let i = 0, files = 0; i < this.#count; i++) {
       const entry = i * SEND_WORDS;
-      if (sends[entry + 6] === -1 || this.#regions[files++]?.fault === null) continue;
+      if (sends[entry + 6] === -1 || this.#regions[files++]?.look() === 'sound') continue;
       sends[entry + 9] = 0;
       sends[entry + 10] = WAIT_FOR_FILE;
     }
@@ -217,11 +217,23 @@ export class Output {
 
   /** What the result of a file's last attempt means. */
   #judge(socket: StreamSocket, region: FileRegion, result: number): void {
-    if (region.remaining === 0) this.end(socket, region, region.fault);
+    if (region.remaining === 0) this.finish(socket, region);
     else if (result === NOT_CACHED) socket.awaitFile(region);
-    else if (result === 0) this.end(socket, region, fileChanged());
+    else if (result === 0) this.#changed(socket, region);
     else if (SOCKET_FAULTS.has(result)) lose(socket, result);
     else if (result < 0 && result !== EAGAIN) this.end(socket, region, readFailed(result));
+  }
+
+  /** All of `region` has gone. */
+  finish(socket: StreamSocket, region: FileRegion): void {
+    if (region.look() === 'sound') this.end(socket, region, null);
+    else this.#changed(socket, region);
+  }
+
+  #changed(socket: StreamSocket, region: FileRegion): void {
+    // Timers do not run while the thread is blocked.
+    if (region.verdict === 'unclear' && !socket.blocking) socket.awaitWriter(region);
+    else this.end(socket, region, fileChanged());
   }
 
   /** Has `region` told of, in the flush. */
@@ -286,10 +298,9 @@ export class Output {
 
   /** One attempt, whatever the client takes: the others have their turn. */
   #sendFile(socket: StreamSocket, queue: OutputQueue, region: FileRegion): boolean {
-    if (region.reading || socket.closed) return false;
-    const { fault } = region;
-    if (fault !== null) {
-      this.end(socket, region, fault);
+    if (region.waiting || socket.closed) return false;
+    if (region.look() !== 'sound') {
+      this.#changed(socket, region);
       return false;
     }
     const { sends, batch } = this.#slabs;

@@ -18,10 +18,10 @@ export class OutputQueue {
     return this.#chunks[this.#first] as Uint8Array | FileRegion;
   }
 
-  /** Whether the disk has to be waited for. */
-  get reading(): boolean {
+  /** Whether a file has to be waited for. */
+  get waiting(): boolean {
     const { head } = this;
-    return head instanceof FileRegion && head.reading;
+    return head instanceof FileRegion && head.waiting;
   }
 
   /** Whether `chunk`, the first one, is no longer what was written. */

@@ -329,15 +329,28 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** @internal The disk is waited for before the queue goes on. */
   awaitFile(region: FileRegion): void {
-    region.readAhead((error) => {
-      if (error !== null) {
-        this.fileEnded(region, error);
-      } else {
-        this.#reactor.writable.push(this);
-        this.#reactor.settle(this);
-      }
-    });
-    // The peer is not the one to act.
+    region.readAhead((error) => this.#waited(region, error));
+    this.#restPace();
+  }
+
+  /** @internal As `awaitFile()`, for a file that may be being appended to. */
+  awaitWriter(region: FileRegion): void {
+    region.awaitWriter((error) => this.#waited(region, error));
+    this.#restPace();
+  }
+
+  #waited(region: FileRegion, error: Error | null): void {
+    if (error !== null) {
+      this.fileEnded(region, error);
+      return;
+    }
+    if (region.remaining === 0) this.#reactor.output.finish(this, region);
+    else this.#reactor.writable.push(this);
+    this.#reactor.settle(this);
+  }
+
+  /** The peer is not the one to act. */
+  #restPace(): void {
     this.#pace = null;
     this.#schedule();
     this.#reactor.settle(this);
@@ -351,7 +364,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** The peer is waited for as long as output is held back. */
   #watchPace(): void {
-    if (this.#queue === null || this.#queue.reading || this.#pace !== null) return;
+    if (this.#queue === null || this.#queue.waiting || this.#pace !== null) return;
     const rules = this.#settings.write ?? (this.#state === 'open' ? null : LAST_PACE);
     if (rules !== null) this.#startPace(rules);
   }
@@ -395,7 +408,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
   }
 
   #watch(): void {
-    const waiting = this.#queue !== null && !this.#queue.reading;
+    const waiting = this.#queue !== null && !this.#queue.waiting;
     const wanted = (this.#reading ? EVENT_READ : 0) | (waiting ? EVENT_WRITE : 0);
     if (wanted === this.#registered) return;
     try {

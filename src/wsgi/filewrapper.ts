@@ -1,8 +1,9 @@
 import { closeSync, read, readSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { RyegateError, SystemCallError, showValue } from '../errors.ts';
 import type { Chunk } from '../io/chunk.ts';
-import { FileFacts } from '../io/filefacts.ts';
+import { APPENDING, FileFacts } from '../io/filefacts.ts';
 import { checkOption, isWhole } from '../options.ts';
 import { type FilePart, fileChanged } from '../reactor/fileregion.ts';
 import { asyncUnderSync } from '../socketserver/checks.ts';
@@ -138,6 +139,7 @@ async function* readParts(parts: readonly BodyPart[], size: number): AsyncGenera
       for (let at = 0; at < part.count; ) {
         const wanted = Math.min(size, part.count - at);
         const block = await readBlock(part.fd, wanted, part.position + at);
+        if (part.state?.() === 'modified') await sleep(APPENDING);
         yield checkBlock(part, block);
         at += block.length;
       }
@@ -160,7 +162,8 @@ function* readPartsSync(parts: readonly BodyPart[], size: number): Generator<Chu
 }
 
 function checkBlock(part: FilePart, block: Buffer): Buffer {
-  if (block.length === 0 || part.state?.() === 'broken') throw fileChanged();
+  const state = part.state?.() ?? 'same';
+  if (block.length === 0 || (state !== 'same' && state !== 'grown')) throw fileChanged();
   return block;
 }
 

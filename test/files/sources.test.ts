@@ -19,7 +19,13 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Application, type FileLike, FileWrapper } from '../../src/index.ts';
+import {
+  type Application,
+  type BodyPart,
+  type FileLike,
+  type FileState,
+  FileWrapper,
+} from '../../src/index.ts';
 import { describeBackends } from '../support/backends.ts';
 import { descriptorKeeper, openDescriptors } from '../support/descriptors.ts';
 import { exchanges, get, get10, PLAIN } from '../support/exchange.ts';
@@ -52,6 +58,34 @@ function application(make: () => FileLike | Promise<FileLike>, headers = PLAIN):
     if (!(fileLike instanceof Promise)) return respond(fileLike, startResponse);
     return fileLike.then((settled) => respond(settled, startResponse));
   };
+}
+
+/**
+ * Serves the file as one of which `state` is told, but `modified` at the `nth` look; returns how
+ * often it was looked at.
+ */
+function telling(
+  state: (look: number) => FileState,
+  nth = 0,
+): { respond: Application; looks: () => number } {
+  let looks = 0;
+  class Telling extends FileWrapper {
+    override parts(): readonly BodyPart[] {
+      return [
+        {
+          fd: this.fileLike as number,
+          position: 0,
+          count: SIZE,
+          state: () => (++looks === nth ? 'modified' : state(looks)),
+        },
+      ];
+    }
+  }
+  const respond: Application = (_environ, startResponse) => {
+    startResponse('200 OK', [...PLAIN, ['Content-Length', String(SIZE)]]);
+    return new Telling(openSync(path, 'r'));
+  };
+  return { respond, looks: () => looks };
 }
 
 /** An open file as a class of somebody's own: something with a descriptor. */
@@ -184,6 +218,40 @@ describe.each([
     const response = await exchange.ask(get());
     expect(field(response, 'Content-Length') ?? '0').toBe('0');
     expect(response.body.length).toBe(0);
+  });
+
+  // A write sets a file's time before its size, so that a look may come between the two.
+  it.each([1, 2])('file that is being appended to at look %i gives its bytes', async (nth) => {
+    const { respond, looks } = telling((look) => (look < nth ? 'same' : 'grown'), nth);
+    const exchange = serve(respond, options);
+    const client = await exchange.client();
+    await client.send(get() + get());
+    for (let i = 0; i < 2; i++) {
+      expect(Buffer.compare((await client.response()).body, content)).toBe(0);
+    }
+    expect(looks()).toBeGreaterThan(nth);
+    expect(exchange.errors.getValue()).toBe('');
+    client.destroy();
+  });
+
+  it('file that stays modified resets the connection', async () => {
+    const exchange = serve(telling(() => 'modified').respond, options);
+    const client = await exchange.client();
+    await client.send(get());
+    expect(await client.ended()).toBe('reset');
+    await eventually(() => /FILE_CHANGED/.test(exchange.errors.getValue()), 'the log');
+  });
+
+  it('file that stays modified closes when the client has gone', async () => {
+    const before = openDescriptors();
+    const { respond, looks } = telling(() => 'modified');
+    const exchange = serve(respond, options);
+    const client = await exchange.client();
+    await client.send(get());
+    await eventually(() => looks() > 0, 'the first look');
+    client.reset();
+    await exchange.close();
+    await expectDescriptors(before);
   });
 
   it('file that was deleted gives its bytes', async () => {
