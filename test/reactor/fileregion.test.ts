@@ -15,7 +15,7 @@ import { FileFacts } from '../../src/io/filefacts.ts';
 import { FileRegion } from '../../src/reactor/fileregion.ts';
 
 const SIZE = 3 * 1024 * 1024;
-const PIECE = 512 * 1024;
+const PIECE = 352 * 1024;
 
 describe('a region of a file of which a piece was sent', () => {
   let folder: string;
