@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "direct_calls.h"
 #include "sockets.h"
 
 namespace ryegate {
@@ -80,7 +81,7 @@ int SocketBatch::ReceiveMany(size_t count) {
     if (room < kReceiveLeast) return static_cast<int>(i);
     ssize_t length;
     do {
-      length = recv(entry->fd, input_.data + used, room, 0);
+      length = ReceiveFrom(entry->fd, input_.data + used, room);
     } while (length < 0 && errno == EINTR);
     entry->offset = static_cast<int32_t>(used);
     entry->length = length < 0 ? -errno : static_cast<int32_t>(length);
@@ -114,7 +115,7 @@ int SocketBatch::SendBytes(const Send& entry, const std::vector<Span>& externals
   ssize_t taken;
   do {
     if (used == 1) {
-      taken = send(entry.fd, parts[0].iov_base, parts[0].iov_len, flags);
+      taken = SendTo(entry.fd, parts[0].iov_base, parts[0].iov_len, flags);
     } else {
       msghdr message{};
       message.msg_iov = parts;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:os';
+import { monotonic } from '../clock.ts';
 import { SystemCallError } from '../errors.ts';
 import { HTTPError } from '../http/httperror.ts';
 import { FileFacts } from '../io/filefacts.ts';
@@ -161,7 +162,7 @@ export class OpenFileCache {
    * be waited for, which does not happen when `blocking`.
    */
   get(path: string, blocking: boolean): CachedFile | null | Promise<CachedFile | null> {
-    const now = performance.now();
+    const now = monotonic();
     this.#renewRoot(now);
     const known = this.#files.get(path);
     if (known !== undefined) {
@@ -243,7 +244,7 @@ export class OpenFileCache {
     facts: FileFacts = new FileFacts(),
   ): Promise<CachedFile | null> {
     const roots = this.#roots;
-    const now = performance.now();
+    const now = monotonic();
     let fd = open ?? (await this.#root.openLater(path, facts));
     if (EXHAUSTED.has(fd)) {
       this.#closeFiles();

@@ -43,6 +43,7 @@ export interface StaticFiles extends Application {
   close(): void;
 }
 
+type Found = CachedFile | null;
 type Answering = ApplicationResult | Promise<ApplicationResult>;
 
 /** One call of the application. */
@@ -96,7 +97,9 @@ class StaticSite {
     if (where === null) return this.#notFound(call);
     const { REQUEST_METHOD: method } = environ;
     if (method === 'GET' || method === 'HEAD') {
-      return this.#find(call, where.path, (file) => this.#found(call, where, file));
+      const found = this.#look(call, where.path);
+      if (!(found instanceof Promise)) return this.#found(call, where, found);
+      return this.#await(found, call, where.path, (file) => this.#found(call, where, file));
     }
     if (next !== null) return next(environ, call.startResponse);
     return refuse(call, 405, [['Allow', 'GET, HEAD']]);
@@ -118,16 +121,28 @@ class StaticSite {
   }
 
   /** Goes on with the file at `path`, at once if it is known. */
-  #find(call: Call, path: string, use: (file: CachedFile | null) => Answering): Answering {
-    const found = this.#cache.get(path, call.environ['ryegate.blocking'] === true);
-    if (!(found instanceof Promise)) return use(found);
+  #find(call: Call, path: string, use: (file: Found) => Answering): Answering {
+    const found = this.#look(call, path);
+    return found instanceof Promise ? this.#await(found, call, path, use) : use(found);
+  }
+
+  #look({ environ }: Call, path: string): Found | Promise<Found> {
+    return this.#cache.get(path, environ['ryegate.blocking'] === true);
+  }
+
+  #await(
+    found: Promise<Found>,
+    call: Call,
+    path: string,
+    use: (file: Found) => Answering,
+  ): Promise<ApplicationResult> {
     return found.then((file) => {
       // It may have had to make room for others meanwhile.
       return file?.file?.closed === true ? this.#find(call, path, use) : use(file);
     });
   }
 
-  #found(call: Call, where: FilePath, file: CachedFile | null): Answering {
+  #found(call: Call, where: FilePath, file: Found): Answering {
     if (file === null) return this.#notFound(call);
     if (file.isFolder) return this.#folder(call, where, 0);
     if (where.isFolder) return this.#notFound(call);

@@ -100,7 +100,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
   /** Pauses while a client sends requests faster than they are answered, or takes no answers. */
   #regulate(): void {
     // A body's pace is set by its reader, and after a refusal nothing is looked at.
-    if (this.#arriving !== null || this.#state === 'refused' || this.#state === 'over') return;
+    if (this.#arriving() !== null || this.#state === 'refused' || this.#state === 'over') return;
     const waiting = this.#deferred || this.#state === 'responding';
     const { pipelinedBytes } = this.#settings.limits;
     if (waiting && this.#residue !== null && this.#residue.length >= pipelinedBytes) {
@@ -120,7 +120,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
     if (responding) this.#tellGone(null);
     // An application whose request body broke off may be at work still.
     if (responding || this.#state === 'refused') this.#request?.abandon();
-    if (responding && this.#arriving !== null) this.#breakBody(reasons.bodyCutOff());
+    if (responding && this.#arriving() !== null) this.#breakBody(reasons.bodyCutOff());
     this.#endIfDone();
   }
 
@@ -233,7 +233,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
   // Taking requests.
 
   /** The intake of a body that is not complete. */
-  get #arriving(): Intake | null {
+  #arriving(): Intake | null {
     return this.#intake === null || this.#intake.done ? null : this.#intake;
   }
 
@@ -247,7 +247,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
       for (;;) {
         if (this.#state === 'over' || this.#state === 'refused') return end;
         if (at === end) return end;
-        const intake = this.#arriving;
+        const intake = this.#arriving();
         if (intake !== null) {
           at = this.#readBody(intake, bytes, at, end);
         } else if (this.#state === 'responding') {
@@ -390,7 +390,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
 
   /** An unread body that is too large to be drained ends the connection, and the client is told. */
   responseBegins(response: Response): void {
-    const intake = this.#arriving;
+    const intake = this.#arriving();
     if (intake === null || intake.wanted) return;
     if (intake.continueOwed || intake.owed > this.#settings.limits.drainBytes) {
       response.keepAlive = false;
@@ -399,7 +399,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
 
   responseEnded(response: Response): void {
     this.#handlerClock.stop();
-    const intake = this.#arriving;
+    const intake = this.#arriving();
     if (this.#state === 'refused' || !response.keepAlive || this.#lastRequest) {
       this.#over();
     } else if (intake === null) {

@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
+import { beginTurn, endTurn, monotonic } from '../clock.ts';
 import { RyegateError, SystemCallError } from '../errors.ts';
 import { toMilliseconds } from '../milliseconds.ts';
 import {
@@ -81,7 +82,6 @@ export class Reactor {
   #settleRun: { resolve: () => void; reject: (error: unknown) => void } | null = null;
   #blocking = false;
   #inTurn = false;
-  #now = 0;
   readonly #ahead = new Ahead();
   #flushWanted = false;
   #closed = false;
@@ -120,7 +120,7 @@ export class Reactor {
 
   /** Monotonic milliseconds, read once in a turn. */
   get now(): number {
-    return this.#inTurn ? this.#now : performance.now();
+    return monotonic();
   }
 
   /** The open connections. */
@@ -194,7 +194,7 @@ export class Reactor {
   }
 
   #longestWait(serving: Serving): number {
-    if (this.#deferred.length > 0 || !this.#quiet) return 0;
+    if (this.#deferred.length > 0 || !this.#isQuiet()) return 0;
     const sweep = (this.deadlines.next - performance.now()) / 1000;
     const wait = serving.actions === null ? sweep : Math.min(sweep, serving.pollInterval);
     return Math.max(wait, 0);
@@ -241,8 +241,7 @@ export class Reactor {
 
   #serveTurn(): void {
     this.turns++;
-    this.#now = performance.now();
-    this.#ahead.turned(true, this.#now);
+    this.#ahead.turned(true, beginTurn());
     this.#accept();
     this.#receive();
     if (this.#deferred.length > 0) this.#proceed();
@@ -254,12 +253,12 @@ export class Reactor {
     if (client === null || this.#deferred.length > 0) return false;
     client.ready(EVENT_READ);
     this.#inTurn = true;
-    this.#now = performance.now();
+    const now = beginTurn();
     const heard = this.#receive();
     prospect.tell(heard);
     if (!heard) return false;
     this.turns++;
-    this.#ahead.turned(false, this.#now);
+    this.#ahead.turned(false, now);
     if (this.#deferred.length > 0) this.#proceed();
     return true;
   }
@@ -316,7 +315,7 @@ export class Reactor {
     this.#endIfDone();
     if (this.#serving === null) return 0;
     if (this.#serveAtOnce()) return FLUSH_AGAIN;
-    this.#inTurn = false;
+    this.#leaveTurn();
     const { whenReady } = this.#ahead;
     return this.#ahead.mayFollow() && whenReady.worth() ? TURN_FIRST : 0;
   }
@@ -348,21 +347,27 @@ export class Reactor {
 
   #flushTurn(): void {
     this.#flushWanted = false;
-    if (!this.#inTurn) this.#now = performance.now();
+    if (!this.#inTurn) beginTurn();
     this.#inTurn = true;
     this.output.sendQueued(this.writable);
     this.writable.length = 0;
-    for (let round = 0; !this.#quiet && round < MOST_FLUSHES; round++) {
+    for (let round = 0; !this.#isQuiet() && round < MOST_FLUSHES; round++) {
       this.output.send();
       this.output.tellEnded();
       this.#settleAll();
     }
-    this.#inTurn = false;
-    if (!this.#quiet) this.wantFlush();
+    this.#leaveTurn();
+    if (!this.#isQuiet()) this.wantFlush();
     if (this.#deferred.length > 0 && !this.#blocking) this.waker.wake();
   }
 
-  get #quiet(): boolean {
+  #leaveTurn(): void {
+    this.#inTurn = false;
+    endTurn();
+  }
+
+  // No getter: V8 reads a private one by a call of its runtime.
+  #isQuiet(): boolean {
     return this.output.empty && this.#unsettled.length === 0;
   }
 

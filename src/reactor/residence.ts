@@ -1,3 +1,5 @@
+import { monotonic } from '../clock.ts';
+
 /** So long, in milliseconds, pages that were in memory are taken to be there still. */
 export const TRUSTED = 1000;
 
@@ -13,11 +15,11 @@ export class Residence {
   /** Where the known part ends that `position` lies in; 0 where it lies in none. */
   until(position: number): number {
     const isKnown = position >= this.#start && position < this.#end;
-    return isKnown && performance.now() - this.#since < TRUSTED ? this.#end : 0;
+    return isKnown && monotonic() - this.#since < TRUSTED ? this.#end : 0;
   }
 
   add(start: number, end: number): void {
-    const now = performance.now();
+    const now = monotonic();
     const isOld = now - this.#since >= TRUSTED;
     if (isOld || start > this.#end || end < this.#start) {
       this.#start = start;

@@ -292,12 +292,12 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** @internal Told in a turn of its own, so that one fast reader cannot keep a turn going. */
   proceed(): void {
-    if (!this.#awaitsDrain || !this.#drained || this.closed) return;
+    if (!this.#awaitsDrain || !this.#isDrained() || this.closed) return;
     this.#awaitsDrain = false;
     this.#guard((protocol) => protocol.drained());
   }
 
-  get #drained(): boolean {
+  #isDrained(): boolean {
     return this.#buffered <= this.#settings.highWater * LOW_WATER;
   }
 
@@ -380,7 +380,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
     if (this.#buffered === 0) this.#queue = null;
     if (this.#pace !== null) this.#progress(this.#pace, count);
     if (this.#state !== 'open' || this.#registered > EVENT_READ) this.#reactor.settle(this);
-    if (this.#awaitsDrain && this.#drained) this.#reactor.defer(this, this);
+    if (this.#awaitsDrain && this.#isDrained()) this.#reactor.defer(this, this);
   }
 
   #progress(pace: OutputPace, count: number): void {

@@ -133,10 +133,10 @@ export abstract class BaseHandler implements Producer {
     const checked = checkHeaders(headers);
     this.status = status;
     this.headers = checked;
-    return this.#writeFunction;
+    return this.#writeFunction();
   };
 
-  get #writeFunction(): WriteFunction {
+  #writeFunction(): WriteFunction {
     return (chunk) => this.write(checkChunk(chunk));
   }
 

@@ -110,7 +110,7 @@ export class ServerHandler extends SimpleHandler {
     const { requestHandler } = this;
     // What is sent instead has a line of its own.
     if (replaced) return;
-    requestHandler.guard(() => requestHandler.logRequest(status === 0 ? '-' : status, bytesSent));
+    requestHandler.tryLogRequest(status === 0 ? '-' : status, bytesSent);
   }
 }
 
