@@ -34,7 +34,9 @@ export function staticFiles(root: string, options: StaticFilesOptions = {}): Sta
   const site = new StaticSite(new Root(root), settings);
   const application: Application = (environ, startResponse) =>
     site.respond({ environ, startResponse });
-  return Object.assign(application, { close: () => site.close() });
+  // The next application has the environ as well.
+  const usesSignal = settings.next !== null;
+  return Object.assign(application, { close: () => site.close(), usesSignal });
 }
 
 /** What `staticFiles()` makes. */

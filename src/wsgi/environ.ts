@@ -59,6 +59,7 @@ export function makeEnviron(
   base: BaseEnviron,
   clientAddress: ClientAddress,
   errors: ErrorStream,
+  usesSignal: boolean,
 ): Environ {
   const { target } = request;
   const origin = target.charCodeAt(0) === SLASH ? target : originOf(request);
@@ -90,7 +91,7 @@ export function makeEnviron(
     'ryegate.blocking': request.connection.socket.blocking,
     [REQUEST]: request,
   } as unknown as Environ;
-  Object.defineProperty(environ, 'ryegate.signal', LAZY_SIGNAL);
+  if (usesSignal) Object.defineProperty(environ, 'ryegate.signal', LAZY_SIGNAL);
   const { response } = request;
   if (response.takesTrailers) environ['ryegate.trailers'] = response.setTrailers.bind(response);
   addFields(environ, request.fields);

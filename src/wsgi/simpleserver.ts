@@ -58,7 +58,14 @@ export class WSGIRequestHandler extends BaseHTTPRequestHandler {
   /** The environ of the request. */
   getEnviron(): Environ {
     const { httpRequest, server, clientAddress } = this;
-    return makeEnviron(httpRequest, server.baseEnviron, clientAddress, this.getStderr());
+    const usesSignal = server.getApp().usesSignal !== false;
+    return makeEnviron(
+      httpRequest,
+      server.baseEnviron,
+      clientAddress,
+      this.getStderr(),
+      usesSignal,
+    );
   }
 
   /** `wsgi.errors`: standard error. */

@@ -269,6 +269,15 @@ describe('next', () => {
     expect(await answer(exchange, '/else?a=b')).toEqual([200, 'next: GET [] [/else] [a=b]']);
   });
 
+  it('has the whole environ', async () => {
+    const next: Application = (environ, startResponse) => {
+      startResponse('200 OK', [['Content-Type', 'text/plain']]);
+      return [String(environ['ryegate.signal'] instanceof AbortSignal)];
+    };
+    const [exchange] = serving([], { next });
+    expect(await answer(exchange, '/missing')).toEqual([200, 'true']);
+  });
+
   it.each(['POST', 'PUT', 'DELETE', 'OPTIONS'])('answers %s, also for a file', async (method) => {
     const [exchange] = serving(['file.txt'], { next: said });
     const response = await exchange.ask(request(method, '/file.txt'), method);

@@ -53,6 +53,23 @@ describe('the environ as a plain object', () => {
     expect(Object.keys(environ).filter((key) => key === 'ryegate.signal')).toHaveLength(1);
   });
 
+  it.each([
+    [false, false],
+    [true, true],
+    [undefined, true],
+  ])('has the signal where `usesSignal` is %s: %s', async (usesSignal, expected) => {
+    let has: boolean | undefined;
+    const app: Application = (environ, startResponse) => {
+      has = 'ryegate.signal' in environ;
+      startResponse('200 OK', PLAIN);
+      return [];
+    };
+    app.usesSignal = usesSignal;
+    // The validator is an application of its own, which uses it.
+    await serve(app, { validate: false }).ask(get());
+    expect(has).toBe(expected);
+  });
+
   it('survives a spread, with the signal', async () => {
     const environ = await environOf(get('/path'));
     const copy: Environ = { ...environ, SCRIPT_NAME: '/mounted' };
