@@ -180,6 +180,7 @@ export class Reactor {
         this.#flushTurn();
       }
     } finally {
+      this.#leaveTurn();
       this.#blocking = false;
       this.#serving = null;
     }
