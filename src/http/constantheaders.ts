@@ -2,8 +2,6 @@ import type { CommonFields } from './commonfields.ts';
 import type { HeaderList } from './headers.ts';
 import { type GivenFields, renderHead, scanFields } from './responsehead.ts';
 
-const NONE = new Uint8Array(0);
-
 /**
  * A list of headers that cannot change: it is frozen, and so are its pairs. To check, copy and
  * render the fields of a file takes a quarter of its request, so that is done once.
@@ -15,7 +13,8 @@ export class ConstantHeaders {
   #status = '';
   #text = '';
   #common: CommonFields | null = null;
-  #whole: Uint8Array = NONE;
+  #framing = '';
+  #whole: Uint8Array | null = null;
 
   /** `list` has been checked. */
   constructor(list: HeaderList) {
@@ -39,22 +38,27 @@ export class ConstantHeaders {
   }
 
   /**
-   * The whole head of a response that needs no further fields and after which the connection is
-   * kept. Joining and encoding it anew takes a fifth of a request for a file.
+   * The whole head of a response after which the connection is kept, from the second time on that it
+   * is the same. Joining and encoding it anew takes a fifth of a request for a file.
    */
-  whole(status: string, common: CommonFields): Uint8Array {
+  whole(status: string, common: CommonFields, framing: string): Uint8Array | null {
     const text = this.text(status);
-    if (common !== this.#common) {
-      const head = text + common.text + common.end;
-      // A new one, as the last may not have gone yet; and slow: not from Node's pool, which a head
-      // that is kept would hold as a whole.
-      const bytes = Buffer.allocUnsafeSlow(head.length);
-      bytes.write(head, 'latin1');
-      this.#whole = bytes;
+    if (common !== this.#common || framing !== this.#framing) {
       this.#common = common;
+      this.#framing = framing;
+      this.#whole = null;
+      return null;
     }
+    this.#whole ??= encode(text + common.text + framing + common.end);
     return this.#whole;
   }
+}
+
+/** Slow: not from Node's pool, which a head that is kept would hold as a whole. */
+function encode(head: string): Uint8Array {
+  const bytes = Buffer.allocUnsafeSlow(head.length);
+  bytes.write(head, 'latin1');
+  return bytes;
 }
 
 /** By the list that was given, and by the copy that was checked. */
@@ -68,11 +72,17 @@ export function constantHeaders(headers: HeaderList): ConstantHeaders | undefine
  * `checked` has been copied from `headers`, and is what will be sent: what a getter or a proxy
  * answers when it is asked again does not matter.
  */
-export function rememberIfConstant(headers: HeaderList, checked: HeaderList): void {
-  if (!Object.isFrozen(headers)) return;
-  for (let i = 0; i < checked.length; i++) if (!Object.isFrozen(headers[i])) return;
+export function rememberIfConstant(headers: HeaderList, checked: HeaderList): boolean {
+  if (!Object.isFrozen(headers)) return false;
+  for (let i = 0; i < checked.length; i++) if (!Object.isFrozen(headers[i])) return false;
+  constants.set(headers, makeConstant(checked));
+  return true;
+}
+
+/** `checked` is frozen. */
+export function makeConstant(checked: HeaderList): ConstantHeaders {
   for (const pair of checked) Object.freeze(pair);
   const constant = new ConstantHeaders(Object.freeze(checked) as HeaderList);
-  constants.set(headers, constant);
   constants.set(checked, constant);
+  return constant;
 }

@@ -1,6 +1,7 @@
 import { RyegateError } from '../errors.ts';
-import { constantHeaders, rememberIfConstant } from './constantheaders.ts';
+import { constantHeaders, makeConstant, rememberIfConstant } from './constantheaders.ts';
 import { detached } from './grammar.ts';
+import { recentHeaders, rememberRecent } from './recentheaders.ts';
 
 /** Names and values of header fields, in the order they are sent. */
 export type HeaderList = [name: string, value: string][];
@@ -145,6 +146,8 @@ export function checkHeaders(headers: HeaderList): HeaderList {
   const constant = constantHeaders(headers);
   if (constant !== undefined) return constant.list;
   checkList(headers);
+  const recent = recentHeaders(headers);
+  if (recent !== undefined) return recent;
   // Every item is read once: asked again, a getter or a proxy may answer otherwise.
   const checked: HeaderList = [];
   const { length } = headers;
@@ -155,7 +158,7 @@ export function checkHeaders(headers: HeaderList): HeaderList {
     if (hopByHop && !isConnectionClose(header[0], header[1])) throw hopByHopError(header[0]);
     checked.push(header);
   }
-  rememberIfConstant(headers, checked);
+  if (!rememberIfConstant(headers, checked) && rememberRecent(checked)) makeConstant(checked);
   return checked;
 }
 

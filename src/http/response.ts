@@ -207,9 +207,12 @@ export class Response {
     const framing = this.#framingFields(given.length >= 0, bare);
     const common = commonFields(this.#settings, this.#sink.now);
     const own = given.date || given.server;
-    if (constant !== undefined && !own && !bare && framing === '' && this.keepAlive) {
-      this.#sink.write(constant.whole(status, common));
-      return;
+    if (constant !== undefined && !own && !bare && this.keepAlive) {
+      const head = constant.whole(status, common, framing);
+      if (head !== null) {
+        this.#sink.write(head);
+        return;
+      }
     }
     const isKnown = constant !== undefined && !bare;
     const head = isKnown ? constant.text(status) : renderHead(status, headers, bare);

@@ -43,9 +43,9 @@ export abstract class BaseHandler implements Producer {
   environ: Environ | null = null;
   /** What the application returned. */
   result: ApplicationResult | null = null;
-  /** What `startResponse` was given last. */
+  /** What `startResponse` was given last; see also `headers`. */
   status: string | null = null;
-  headers: HeaderList | null = null;
+  #headers: HeaderList | null = null;
   readonly #response: Response;
   #reader: ResultReader | null = null;
   #closed = false;
@@ -53,6 +53,18 @@ export abstract class BaseHandler implements Producer {
   constructor(response: Response) {
     this.#response = response;
     response.producer = this;
+  }
+
+  /** What `startResponse` was given last: a list of one's own, which may be changed. */
+  get headers(): HeaderList | null {
+    // Those of other responses may have the same.
+    const headers = this.#headers;
+    if (headers !== null && Object.isFrozen(headers)) this.#headers = copyHeaders(headers);
+    return this.#headers;
+  }
+
+  set headers(headers: HeaderList | null) {
+    this.#headers = headers;
   }
 
   get response(): Response {
@@ -132,7 +144,7 @@ export abstract class BaseHandler implements Producer {
     // A copy: the head may be sent much later, and what was not checked must not get into it.
     const checked = checkHeaders(headers);
     this.status = status;
-    this.headers = checked;
+    this.#headers = checked;
     return this.#writeFunction();
   };
 
@@ -205,7 +217,7 @@ export abstract class BaseHandler implements Producer {
         'the application returned a result without a call of startResponse(status, headers)',
       );
     }
-    this.#response.start(this.status, this.headers as HeaderList, length);
+    this.#response.start(this.status, this.#headers as HeaderList, length);
   }
 
   /** The result is complete. */
@@ -300,6 +312,10 @@ export abstract class BaseHandler implements Producer {
     this.#reader = null;
     reader?.close();
   }
+}
+
+function copyHeaders(headers: HeaderList): HeaderList {
+  return headers.map(([name, value]) => [name, value]);
 }
 
 function toError(error: unknown): Error {
