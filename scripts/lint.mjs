@@ -10,7 +10,7 @@ import { make, root, run } from './make.mjs';
 const bin = (name) => join(root, 'node_modules', '.bin', name);
 
 function nativeFiles(...endings) {
-  return ['native', 'test/native', 'bench/load'].flatMap((folder) =>
+  return ['native', 'test/native', 'bench', 'bench/load', 'test/bench'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true })
       .filter((name) => endings.some((ending) => name.endsWith(ending)))
       .map((name) => join(folder, name)),

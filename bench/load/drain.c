@@ -10,11 +10,7 @@
 // connections are made, begins at a line on standard input, and keeps the connections open until
 // standard input ends. The result is one line of JSON.
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,8 +18,9 @@
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "client.h"
 
 enum { BUFFER_BYTES = 256 * 1024, HEAD_BYTES = 16 * 1024, MAX_CONNECTIONS = 4096 };
 
@@ -47,27 +44,10 @@ struct settings {
 static struct settings settings = {.connections = 1};
 static struct connection* connections;
 static char buffer[BUFFER_BYTES];
-static char request[4096];
-static size_t request_length;
+static struct bytes request;
 static long long begun;
 static long long finished;
-static double deadline;
-
-static void fail(const char* format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  fputs("drain: ", stderr);
-  vfprintf(stderr, format, arguments);
-  fputc('\n', stderr);
-  va_end(arguments);
-  exit(1);
-}
-
-static double now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
+static int64_t deadline;
 
 static void parse(int argc, char** argv) {
   for (int option; (option = getopt(argc, argv, "c:n:d:w")) != -1;) {
@@ -88,35 +68,21 @@ static void parse(int argc, char** argv) {
   settings.port = atoi(argv[optind]);
   settings.path = argv[optind + 1];
   settings.bytes = atoll(argv[optind + 2]);
-  request_length =
-      (size_t)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n",
-                       settings.path, settings.port);
-  if (request_length >= sizeof request) fail("the path is too long");
-}
-
-static int dial(void) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)settings.port)};
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) fail("socket: %s", strerror(errno));
-  if (connect(fd, (struct sockaddr*)&address, sizeof address) < 0) {
-    fail("connecting to port %d: %s", settings.port, strerror(errno));
-  }
-  const int one = 1;
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  return fd;
+  const int length = asprintf(&request.data, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n",
+                              settings.path, settings.port);
+  if (length < 0) fail("no memory");
+  request.length = (size_t)length;
 }
 
 static bool may_begin(void) {
-  return settings.requests > 0 ? begun < settings.requests : now() < deadline;
+  return settings.requests > 0 ? begun < settings.requests : now_ns() < deadline;
 }
 
 static void begin(struct connection* connection) {
   connection->head_length = 0;
   connection->body_left = -1;
   begun++;
-  const ssize_t sent = send(connection->fd, request, request_length, MSG_NOSIGNAL);
-  if (sent != (ssize_t)request_length) fail("sending a request: %s", strerror(errno));
+  send_whole(connection->fd, request);
 }
 
 static long long content_length(const char* head) {
@@ -168,16 +134,11 @@ static void receive(struct connection* connection) {
 }
 
 static int connect_all(void) {
-  const int poller = epoll_create1(EPOLL_CLOEXEC);
-  if (poller < 0) fail("epoll_create1: %s", strerror(errno));
-  connections = calloc((size_t)settings.connections, sizeof *connections);
-  if (connections == NULL) fail("no memory");
+  const int poller = make_poller();
+  connections = allocate((size_t)settings.connections, sizeof *connections);
   for (int i = 0; i < settings.connections; i++) {
-    connections[i].fd = dial();
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &connections[i]};
-    if (epoll_ctl(poller, EPOLL_CTL_ADD, connections[i].fd, &event) < 0) {
-      fail("epoll_ctl: %s", strerror(errno));
-    }
+    connections[i].fd = dial(settings.port);
+    watch(poller, connections[i].fd, EPOLLIN, &connections[i]);
   }
   return poller;
 }
@@ -205,10 +166,11 @@ int main(int argc, char** argv) {
   parse(argc, argv);
   const int poller = connect_all();
   if (settings.wait) wait_for_line();
-  const double start = now();
-  deadline = start + settings.seconds;
+  const int64_t start = now_ns();
+  deadline = start + (int64_t)(settings.seconds * 1e9);
   exchange(poller);
-  printf("{\"requests\": %lld, \"seconds\": %.6f}\n", finished, now() - start);
+  const double seconds = (double)(now_ns() - start) / 1e9;
+  printf("{\"requests\": %lld, \"seconds\": %.6f}\n", finished, seconds);
   fflush(stdout);
   while (settings.wait && getchar() != EOF) continue;
   return 0;

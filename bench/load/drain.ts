@@ -1,23 +1,8 @@
-import { spawnSync } from 'node:child_process';
-import { statSync } from 'node:fs';
-import { join } from 'node:path';
-import { BenchError, Child } from '../harness/processes.ts';
+import { compile } from '../harness/compile.ts';
+import { Child } from '../harness/processes.ts';
 import type { TestFile } from '../harness/testfiles.ts';
-import { root } from '../paths.ts';
 import type { RunningServer } from '../servers/index.ts';
 import type { Load, LoadResult } from './load.ts';
-
-const source = join(root, 'bench', 'load', 'drain.c');
-const binary = join(root, 'build-bench', 'drain');
-
-/** Compiles the client unless that is done. */
-function compile(): void {
-  const compiled = statSync(binary, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  if (compiled > statSync(source).mtimeMs) return;
-  const { status, error, stderr } = spawnSync('cc', ['-O2', '-o', binary, source]);
-  if (status === 0) return;
-  throw new BenchError(`cc (Debian: apt-get install gcc): ${error?.message ?? stderr}`);
-}
 
 function parse(output: string): LoadResult {
   return JSON.parse(output.slice(output.indexOf('{')));
@@ -26,10 +11,12 @@ function parse(output: string): LoadResult {
 /** The client of drain.c: reads answers of any size cheaply and to their end. */
 export const drain: Load = {
   name: 'drain',
-  prepare: compile,
+  prepare: () => {
+    compile('drain');
+  },
   run: async ({ server, file, connections, seconds }) => {
     const options = ['-c', `${connections}`, '-d', `${seconds}`];
-    const child = new Child('load', binary, [
+    const child = new Child('load', compile('drain'), [
       ...options,
       `${server.port}`,
       file.path,
@@ -44,11 +31,10 @@ export const drain: Load = {
 export class Requests {
   readonly #child: Child;
 
-  /** `drain.prepare()` comes first. */
   constructor(server: RunningServer, file: TestFile, connections: number, requests: number) {
     const options = ['-w', '-c', `${connections}`, '-n', `${requests}`];
     const args = [...options, `${server.port}`, file.path, `${file.bytes}`];
-    this.#child = new Child('load', binary, args);
+    this.#child = new Child('load', compile('drain'), args);
   }
 
   async connected(): Promise<void> {

@@ -1,5 +1,6 @@
 import { endedChildrenTime } from '../harness/processes.ts';
 import type { TestFile } from '../harness/testfiles.ts';
+import type { Workload } from '../harness/workload.ts';
 import type { RunningServer } from '../servers/index.ts';
 
 /** What one run of a load generator did. */
@@ -8,6 +9,7 @@ export interface LoadResult {
   readonly seconds: number;
 }
 
+/** A load of requests for a file. */
 export interface LoadSettings {
   readonly server: RunningServer;
   readonly file: TestFile;
@@ -15,18 +17,24 @@ export interface LoadSettings {
   readonly seconds: number;
 }
 
+export interface WorkloadSettings {
+  readonly server: RunningServer;
+  readonly workload: Workload;
+  readonly seconds: number;
+}
+
 /** A load generator. Fails when an answer is not as expected. */
-export interface Load {
+export interface Load<Settings = LoadSettings> {
   readonly name: string;
   /** Makes it ready. Fails when something is not installed. */
   prepare(): void;
-  run(settings: LoadSettings): Promise<LoadResult>;
+  run(settings: Settings): Promise<LoadResult>;
 }
 
 /** Runs a load and adds its own CPU time, in microseconds. No other child may end meanwhile. */
-export async function runMeasured(
-  load: Load,
-  settings: LoadSettings,
+export async function runMeasured<Settings>(
+  load: Load<Settings>,
+  settings: Settings,
 ): Promise<LoadResult & { readonly cpu: number }> {
   const before = endedChildrenTime();
   const result = await load.run(settings);

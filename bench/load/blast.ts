@@ -1,0 +1,20 @@
+import { compile } from '../harness/compile.ts';
+import { generate } from './generator.ts';
+import type { Load, LoadResult, WorkloadSettings } from './load.ts';
+
+/**
+ * The client of blast.c: as many small requests as the server answers. What has begun is finished
+ * and counted. Where the server does not keep connections, each request has one of its own.
+ */
+export const blast: Load<WorkloadSettings> = {
+  name: 'blast',
+  prepare: () => {
+    compile('blast');
+  },
+  run: ({ server, workload, seconds }) => {
+    const { connections, pipelined, close, request } = workload;
+    const options = ['-c', `${connections}`, '-p', `${pipelined}`, '-d', `${seconds}`];
+    if (close) options.push('-x');
+    return generate<LoadResult>('blast', options, server.port, request);
+  },
+};

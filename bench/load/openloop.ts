@@ -1,0 +1,46 @@
+import { BenchError } from '../harness/processes.ts';
+import type { Workload } from '../harness/workload.ts';
+import type { RunningServer } from '../servers/index.ts';
+import { generate } from './generator.ts';
+
+/** So long the schedule is followed before anything is counted. */
+const WARMUP_SECONDS = 1;
+
+export interface OpenLoopSettings {
+  readonly server: RunningServer;
+  /** One that keeps its connections; how many and how many requests together is not asked of it. */
+  readonly workload: Workload;
+  /** Requests a second. */
+  readonly rate: number;
+  readonly seconds: number;
+  /** As many requests can be under way at a time. */
+  readonly connections: number;
+}
+
+/** Latencies in microseconds, from when a request was due to the end of its answer. */
+export interface Latency {
+  readonly requests: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
+  readonly max: number;
+  /** Requests that had found no free connection at the end: the server was too slow for the rate. */
+  readonly late: number;
+  /** For how long the generator itself was away at most: it cannot tell latencies below that. */
+  readonly pause: number;
+}
+
+/** The latencies at a fixed rate, by the client of openloop.c. It keeps its processor busy. */
+export async function openLoop(settings: OpenLoopSettings): Promise<Latency> {
+  const { server, workload, rate, seconds, connections } = settings;
+  if (workload.close)
+    throw new BenchError(`${workload.name}: at a fixed rate connections are kept`);
+  const options = ['-c', `${connections}`, '-r', `${rate}`, '-d', `${seconds}`];
+  const warmup = ['-w', `${WARMUP_SECONDS}`];
+  return await generate<Latency>(
+    'openloop',
+    [...options, ...warmup],
+    server.port,
+    workload.request,
+  );
+}
