@@ -3,18 +3,25 @@ import { writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { run } from './harness/main.ts';
-import { BenchError, cpuTime, processors } from './harness/processes.ts';
+import { whole } from './harness/options.ts';
+import { cpuTime, processors } from './harness/processes.ts';
 import { interleave } from './harness/rounds.ts';
-import { checkSame } from './harness/sameness.ts';
 import { type Spread, short, showSpread } from './harness/statistics.ts';
 import { type Sample, type Summary, summarize } from './harness/summary.ts';
 import { table } from './harness/table.ts';
-import { makeTestFolder, parseSize, type TestFile } from './harness/testfiles.ts';
+import {
+  connectionsFor,
+  LARGE,
+  makeTestFolder,
+  parseSize,
+  type TestFile,
+} from './harness/testfiles.ts';
 import { drain } from './load/drain.ts';
 import { type Load, runMeasured } from './load/load.ts';
-import { LARGE, warmUp } from './load/warmup.ts';
+import { warmUp } from './load/warmup.ts';
 import { wrk } from './load/wrk.ts';
 import { choosePeers, type Peer, type RunningServer, withServers } from './servers/index.ts';
+import { checkTask, fileTask } from './workloads.ts';
 
 /** What the others are compared with. */
 const BASE = 'nginx';
@@ -33,17 +40,6 @@ const OPTIONS = {
   only: { type: 'string', default: 'ryegate,nginx,bun,node' },
   json: { type: 'string' },
 } as const;
-
-/** Small files at one connection and at many; of large ones few fill the machine. */
-function defaultConnections(bytes: number): number[] {
-  if (bytes < LARGE) return [1, 64];
-  return bytes < 16 * 1024 ** 2 ? [16] : [4];
-}
-
-function whole(name: string, text: string): number {
-  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
-  throw new BenchError(`--${name} is ${text}: give a whole number from 1 on`);
-}
 
 interface Settings {
   readonly rounds: number;
@@ -69,7 +65,7 @@ function parseSettings(): Settings {
 
 function scenarios(files: readonly TestFile[], settings: Settings): Scenario[] {
   return files.flatMap((file) =>
-    (settings.connections ?? defaultConnections(file.bytes)).map((connections) => ({
+    (settings.connections ?? connectionsFor(file.bytes)).map((connections) => ({
       file,
       connections,
       // wrk reads 8 KiB at a time: with large files it would measure itself.
@@ -136,7 +132,7 @@ async function compare(
   scenario.load.prepare();
   const of = (peer: Peer): RunningServer => servers.get(peer) as RunningServer;
   for (const peer of servers.keys()) {
-    await checkSame(peer.name, of(peer).origin, scenario.file);
+    await checkTask(fileTask(scenario.file), peer.name, of(peer).port);
     await warmUp(of(peer), scenario.file);
   }
   const samples = await interleave([...servers.keys()], settings.rounds, (peer) =>
@@ -159,7 +155,7 @@ function describe(peers: readonly Peer[]): string[] {
 async function main(): Promise<void> {
   const settings = parseSettings();
   settings.sizes.forEach(parseSize);
-  const peers = choosePeers(settings.only);
+  const peers = choosePeers(settings.only, 'file');
   const description = describe(peers);
   console.log(`${description.join('\n')}\n`);
   const folder = makeTestFolder(settings.sizes);

@@ -8,3 +8,13 @@ export const root: string = fileURLToPath(new URL('..', import.meta.url));
 export function program(name: string): string {
   return join(root, 'build-bench', 'programs', `${name}.js`);
 }
+
+/** One that is run as it is, with what is installed in bench. */
+export function script(name: string): string {
+  return join(root, 'bench', 'programs', name);
+}
+
+/** A package that is installed in bench. */
+export function installed(...path: string[]): string {
+  return join(root, 'bench', 'node_modules', ...path);
+}

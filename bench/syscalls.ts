@@ -3,7 +3,6 @@ import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { run } from './harness/main.ts';
-import { checkSame } from './harness/sameness.ts';
 import {
   beyondIdle,
   countSyscalls,
@@ -16,6 +15,7 @@ import { makeTestFolder, type TestFile } from './harness/testfiles.ts';
 import { Requests } from './load/drain.ts';
 import { warmUp } from './load/warmup.ts';
 import { choosePeers, type Peer, type RunningServer, withServers } from './servers/index.ts';
+import { checkTask, fileTask } from './workloads.ts';
 
 interface Scenario {
   readonly size: string;
@@ -75,7 +75,7 @@ async function measure(
   scenario: Scenario,
 ): Promise<Count> {
   const { requests } = scenario;
-  await checkSame(peer.name, server.origin, file);
+  await checkTask(fileTask(file), peer.name, server.port);
   await warmUp(server, file);
   const { traced, untraced } = await count(server, file, scenario);
   const counts = Object.entries(traced);
@@ -121,7 +121,7 @@ async function main(): Promise<void> {
     },
   });
   requireStrace();
-  const peers = choosePeers(values.only.split(','));
+  const peers = choosePeers(values.only.split(','), 'file');
   const folder = makeTestFolder([...new Set(SCENARIOS.map(({ size }) => size))]);
   const counts = await withServers(peers, folder.root, async (servers) => {
     const all: Count[] = [];

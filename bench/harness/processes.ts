@@ -41,12 +41,12 @@ export const processors: { server: number; load: number } | null = chooseProcess
 
 const running = new Set<ChildProcess>();
 
-/** However the bench ends, nothing of it goes on running. */
-function killAll(): void {
-  for (const child of running) child.kill('SIGKILL');
+/** However the bench ends, nothing of it goes on running: servers end their workers themselves. */
+function terminateAll(): void {
+  for (const child of running) child.kill('SIGTERM');
 }
 
-process.on('exit', killAll);
+process.on('exit', terminateAll);
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 
 /** A child process on the processor of its role, and what it has said. */
@@ -58,12 +58,18 @@ export class Child {
   stderr = '';
   #ended = false;
 
-  constructor(role: 'server' | 'load' | 'free', command: string, args: readonly string[]) {
+  /** `env` is added to this process's own environment. */
+  constructor(
+    role: 'server' | 'load' | 'free',
+    command: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ) {
     const pin =
       processors === null || role === 'free' ? [] : ['taskset', '-c', `${processors[role]}`];
     const [file, ...rest] = [...pin, command, ...args] as [string, ...string[]];
     this.command = command;
-    this.process = spawn(file, rest, { stdio: 'pipe' });
+    this.process = spawn(file, rest, { stdio: 'pipe', env: { ...process.env, ...env } });
     running.add(this.process);
     this.process.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text;

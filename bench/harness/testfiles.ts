@@ -6,6 +6,9 @@ import { BenchError } from './processes.ts';
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 
+/** From so many bytes on a file is large: what a request costs is what its bytes cost. */
+export const LARGE: number = 256 * 1024;
+
 /** A file of random bytes that all servers serve. */
 export interface TestFile {
   /** Its size as it was asked for, such as `64k`. */
@@ -28,6 +31,12 @@ export function parseSize(name: string): number {
     throw new BenchError(`the size ${name}: give a number of bytes, k, m or g, such as 64k`);
   }
   return Number(digits) * (UNITS[unit] as number);
+}
+
+/** Small files at one connection and at many; of large ones few fill the machine. */
+export function connectionsFor(bytes: number): number[] {
+  if (bytes < LARGE) return [1, 64];
+  return bytes < 16 * 1024 ** 2 ? [16] : [4];
 }
 
 function writeFile(root: string, name: string): TestFile {

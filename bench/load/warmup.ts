@@ -1,9 +1,6 @@
-import type { TestFile } from '../harness/testfiles.ts';
+import { LARGE, type TestFile } from '../harness/testfiles.ts';
 import type { RunningServer } from '../servers/index.ts';
 import { drain, Requests } from './drain.ts';
-
-/** From so many bytes on a file is large: what a request costs is what its bytes cost. */
-export const LARGE: number = 256 * 1024;
 
 const SECONDS = 1;
 const REQUESTS = 40_000;

@@ -1,12 +1,50 @@
-// Serves a folder by Ryegate: `ryegate.js --application=static|buffer --serve=forever|sync ROOT`.
+// Ryegate: `ryegate.js --serve=forever|sync --selector=NAME [--memory] ROOT`.
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { staticFiles } from '../../dist/files/index.js';
-import { type Application, makeServer } from '../../dist/index.js';
+import { type Application, makeServer, type SelectorName } from '../../dist/index.js';
+
+const PIECE = 'x'.repeat(1024);
+
+const hello: Application = (_environ, startResponse) => {
+  startResponse('200 OK', [
+    ['Content-Type', 'text/plain'],
+    ['Content-Length', '13'],
+  ]);
+  return ['Hello, World!'];
+};
+
+const echo: Application = async (environ, startResponse) => {
+  const body = await environ['wsgi.input'].read();
+  startResponse('200 OK', [['Content-Type', 'application/octet-stream']]);
+  return [body];
+};
+
+const echoSync: Application = (environ, startResponse) => {
+  startResponse('200 OK', [['Content-Type', 'application/octet-stream']]);
+  return [environ['wsgi.input'].readSync()];
+};
+
+function* pieces(): Generator<string> {
+  for (let i = 0; i < 8; i++) yield PIECE;
+}
+
+const chunked: Application = (_environ, startResponse) => {
+  startResponse('200 OK', [['Content-Type', 'text/plain']]);
+  return pieces();
+};
+
+const promise: Application = async (environ, startResponse) => hello(environ, startResponse);
+
+const timer: Application = async (environ, startResponse) => {
+  await sleep(1);
+  return hello(environ, startResponse);
+};
 
 /** Answers with the files as they were when it was made, from memory. */
-function bufferFiles(root: string): Application {
+function filesInMemory(root: string): Application {
   const files = new Map(
     readdirSync(root).map((name) => {
       const path = join(root, name);
@@ -26,11 +64,40 @@ function bufferFiles(root: string): Application {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { application: { type: 'string' }, serve: { type: 'string' } },
+  options: {
+    serve: { type: 'string', default: 'forever' },
+    selector: { type: 'string', default: 'epoll' },
+    memory: { type: 'boolean', default: false },
+  },
 });
 const [root = '.'] = positionals;
-const application = values.application === 'static' ? staticFiles(root) : bufferFiles(root);
-const server = makeServer('127.0.0.1', 0, application, { logRequests: false });
+const blocking = values.serve === 'sync';
+const files = values.memory ? filesInMemory(root) : staticFiles(root);
+
+const app: Application = (environ, startResponse) => {
+  switch (environ.PATH_INFO) {
+    case '/':
+      return hello(environ, startResponse);
+    case '/echo':
+      return (blocking ? echoSync : echo)(environ, startResponse);
+    case '/chunked':
+      return chunked(environ, startResponse);
+    case '/promise':
+      return promise(environ, startResponse);
+    case '/timer':
+      return timer(environ, startResponse);
+    default:
+      return files(environ, startResponse);
+  }
+};
+// Nothing in it looks at ryegate.signal.
+
+const server = makeServer('127.0.0.1', 0, app, {
+  logRequests: false,
+  selector: values.selector as SelectorName,
+  // In a loop that blocks nobody can wait for a body.
+  inputBuffering: blocking ? 'buffer' : 'stream',
+});
 console.log(`listening on ${server.serverPort}`);
-if (values.serve === 'sync') server.serveForeverSync();
+if (blocking) server.serveForeverSync();
 else await server.serveForever();

@@ -1,26 +1,44 @@
 import { BenchError } from '../harness/processes.ts';
-import { bun } from './bun.ts';
+import type { Route } from '../harness/workload.ts';
+import { frameworks } from './frameworks.ts';
 import { nginx } from './nginx.ts';
 import { nodeHTTP } from './nodehttp.ts';
+import { pythonPeers } from './python.ts';
+import { runtimes } from './runtimes.ts';
 import { ryegatePeers } from './ryegate.ts';
 import type { Peer, RunningServer } from './server.ts';
+import { uws } from './uws.ts';
 
 export type { Peer, RunningServer } from './server.ts';
 
-const peers: readonly Peer[] = [...ryegatePeers, nginx, bun, nodeHTTP];
+export const peers: readonly Peer[] = [
+  ...ryegatePeers,
+  nginx,
+  uws,
+  ...runtimes,
+  nodeHTTP,
+  ...frameworks,
+  ...pythonPeers,
+];
 
-/** The peers with these names that can run here. Says of the others why they are left out. */
-export function choosePeers(names: readonly string[]): Peer[] {
-  const chosen = names.flatMap((name) => {
-    const peer = peers.find((candidate) => candidate.name === name);
-    if (peer === undefined) {
-      const known = peers.map((candidate) => candidate.name).join(', ');
-      throw new BenchError(`no server ${name}: there are ${known}`);
-    }
-    const missing = peer.missing();
-    if (missing === null) return [peer];
-    console.log(`SKIPPED ${name}: ${missing}`);
-    return [];
+/** The peer with this name. */
+function peerNamed(name: string): Peer {
+  const peer = peers.find((candidate) => candidate.name === name);
+  if (peer !== undefined) return peer;
+  const known = peers.map((candidate) => candidate.name).join(', ');
+  throw new BenchError(`no server ${name}: there are ${known}`);
+}
+
+/**
+ * The peers with these names that can run here, and that answer the route if one is given. Says of
+ * the others why they are left out.
+ */
+export function choosePeers(names: readonly string[], route?: Route): Peer[] {
+  const chosen = names.map(peerNamed).filter((peer) => {
+    const answers = route === undefined || peer.routes.has(route);
+    const reason = answers ? peer.missing() : `it does not answer the route ${route}`;
+    if (reason !== null) console.log(`SKIPPED ${peer.name}: ${reason}`);
+    return reason === null;
   });
   if (chosen.length === 0) throw new BenchError('there is no server to measure');
   return chosen;

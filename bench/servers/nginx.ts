@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { BenchError, Child, isInstalled, versionOf } from '../harness/processes.ts';
+import { Child, isInstalled, versionOf } from '../harness/processes.ts';
+import type { Route } from '../harness/workload.ts';
+import { freePort, listening } from './ports.ts';
 import { type Peer, runningServer } from './server.ts';
 
 /**
@@ -23,7 +23,7 @@ function configuration(folder: string, root: string, port: number): string {
     worker_processes 1;
     pid ${folder}/pid;
     error_log stderr error;
-    events { worker_connections 1024; }
+    events { worker_connections 10000; }
     http {
       ${temporary.join('\n')}
       access_log off;
@@ -34,37 +34,18 @@ function configuration(folder: string, root: string, port: number): string {
       open_file_cache_valid 1s;
       keepalive_timeout 65;
       keepalive_requests 1000000000;
-      server { listen 127.0.0.1:${port}; root ${root}; }
+      server {
+        listen 127.0.0.1:${port} backlog=1024;
+        root ${root};
+        location = / { default_type text/plain; return 200 'Hello, World!'; }
+      }
     }`;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-    socket.once('connect', () => socket.destroy());
-  });
-}
-
-async function listening(port: number, child: Child): Promise<void> {
-  for (let i = 0; i < 200; i++) {
-    if (await accepts(port)) return;
-    await sleep(25);
-  }
-  throw new BenchError(`nginx does not listen: ${child.stderr}`);
 }
 
 export const nginx: Peer = {
   name: 'nginx',
-  description: 'sendfile, tcp_nopush, open_file_cache, one worker',
+  description: 'return 200; sendfile, tcp_nopush, open_file_cache; one worker',
+  routes: new Set<Route>(['hello', 'file']),
   missing: () =>
     isInstalled('nginx') ? null : 'not installed (Debian: apt-get install nginx-light)',
   version: () => versionOf('nginx', '-v')?.replace('nginx version: nginx/', '') ?? '',

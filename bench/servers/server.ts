@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Child, processTree } from '../harness/processes.ts';
+import type { Route } from '../harness/workload.ts';
 
 /** A server that is running. */
 export interface RunningServer {
@@ -10,16 +11,29 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
+export const ALL_ROUTES: ReadonlySet<Route> = new Set<Route>([
+  'hello',
+  'echo',
+  'chunked',
+  'promise',
+  'timer',
+  'file',
+]);
+
+/** For programs that run on npm's servers. */
+export const PRODUCTION: Readonly<Record<string, string>> = { NODE_ENV: 'production' };
+
 /** A server that can be measured. */
 export interface Peer {
   readonly name: string;
   /** What runs and how, for the head of the table. */
   readonly description: string;
+  readonly routes: ReadonlySet<Route>;
   /** Why it cannot run here and what to do about it; null when it can. */
   missing(): string | null;
   /** Its program's version. */
   version(): string;
-  /** Serves the files of the folder `root` on a free port of 127.0.0.1. */
+  /** Serves its routes, and the files of the folder `root`, on a free port of 127.0.0.1. */
   start(root: string): Promise<RunningServer>;
 }
 

@@ -1,0 +1,15 @@
+import { BenchError } from './processes.ts';
+
+/** The whole number that an option is given. */
+export function whole(name: string, text: string): number {
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+  throw new BenchError(`--${name} is ${text}: give a whole number from 1 on`);
+}
+
+/** The names in a list with commas, each of which has to be among `known`. */
+export function listed(name: string, text: string, known: readonly string[]): string[] {
+  const names = text.split(',');
+  const unknown = names.find((one) => !known.includes(one));
+  if (unknown === undefined) return [...new Set(names)];
+  throw new BenchError(`--${name}: there is no ${unknown}, only ${known.join(', ')}`);
+}

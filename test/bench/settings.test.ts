@@ -1,0 +1,57 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { readResults } from '../../bench/harness/results.ts';
+import { LOAD_NAMES, parseSettings } from '../../bench/harness/settings.ts';
+import { RESULTS } from './sampleresults.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'ryegate-settings-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('the options', () => {
+  it('are by default five rounds of everything', () => {
+    const settings = parseSettings([]);
+    expect(settings).toMatchObject({ rounds: 5, seconds: 2, only: null, loads: LOAD_NAMES });
+    expect(settings.chart).toMatch(/build-bench\/chart\.svg$/);
+  });
+
+  it('are few with --quick, which others override', () => {
+    const quick = parseSettings(['--quick']);
+    expect(quick).toMatchObject({ rounds: 3, seconds: 1, idle: { rounds: 1 } });
+    expect(quick.loads).toEqual(['hello-64', 'browser', 'pipelined', 'file-4k', 'idle']);
+    expect(parseSettings(['--quick', '--rounds', '7', '--only', 'bun,node'])).toMatchObject({
+      rounds: 7,
+      seconds: 1,
+      only: ['bun', 'node'],
+    });
+  });
+
+  it.each([
+    [['--rounds', '0'], /--rounds is 0: give a whole number from 1 on/],
+    [['--seconds', '1.5'], /--seconds is 1\.5/],
+    [['--loads', 'hello-64,hello-65'], /--loads: there is no hello-65, only hello-1, /],
+    [['--fast'], /Unknown option '--fast'/],
+    [['fast'], /Unexpected argument 'fast'/],
+  ])('%j are refused', (args, message) => {
+    expect(() => parseSettings(args)).toThrow(message);
+  });
+});
+
+describe('results', () => {
+  it('can be read again', () => {
+    const file = join(folder, 'results.json');
+    writeFileSync(file, JSON.stringify(RESULTS));
+    expect(readResults(file)).toEqual(RESULTS);
+  });
+
+  it.each([
+    ['missing.json', null, /^--from: ENOENT/],
+    ['broken.json', '{', /^--from: .*JSON/],
+    ['other.json', '{ "description": [] }', /^--from: .* is not the result of a run: see --json$/],
+  ])('%s are refused', (name, text, message) => {
+    const file = join(folder, name);
+    if (text !== null) writeFileSync(file, text);
+    expect(() => readResults(file)).toThrow(message);
+  });
+});
