@@ -4,8 +4,9 @@ import { cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { run } from './harness/main.ts';
 import { whole } from './harness/options.ts';
-import { cpuTime, processors } from './harness/processes.ts';
+import { processors } from './harness/processes.ts';
 import { interleave } from './harness/rounds.ts';
+import { takeSample } from './harness/sample.ts';
 import { type Spread, short, showSpread } from './harness/statistics.ts';
 import { type Sample, type Summary, summarize } from './harness/summary.ts';
 import { table } from './harness/table.ts';
@@ -74,20 +75,12 @@ function scenarios(files: readonly TestFile[], settings: Settings): Scenario[] {
   );
 }
 
-async function measure(
+function measure(
   server: RunningServer,
   { file, connections, load }: Scenario,
   seconds: number,
 ): Promise<Sample> {
-  const before = cpuTime(server.pids);
-  const result = await runMeasured(load, { server, file, connections, seconds });
-  const used = cpuTime(server.pids) - before;
-  return {
-    requests: result.requests,
-    seconds: result.seconds,
-    serverCost: used / result.requests,
-    loadCost: result.cpu / result.requests,
-  };
+  return takeSample(server, () => runMeasured(load, { server, file, connections, seconds }));
 }
 
 const HEAD = [

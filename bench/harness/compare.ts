@@ -4,8 +4,8 @@ import type { Peer, RunningServer } from '../servers/index.ts';
 import { checkTask, PLAIN_HELLO, type Task } from '../workloads.ts';
 import { type Answer, ask } from './answers.ts';
 import { attempt, attemptRounds, type Context } from './context.ts';
-import { cpuTime } from './processes.ts';
 import { type Comparison, FLOOR, OURS } from './results.ts';
+import { takeSample } from './sample.ts';
 import type { Sample } from './summary.ts';
 import type { Workload } from './workload.ts';
 
@@ -94,17 +94,8 @@ async function floorEntrant(context: Context, race: Race): Promise<Entrant | nul
   return server && { name: FLOOR, server, workload };
 }
 
-async function measure(task: Task, entrant: Entrant, seconds: number): Promise<Sample> {
-  const { server, workload } = entrant;
-  const before = cpuTime(server.pids);
-  const result = await sendMeasured(task, server, workload, seconds);
-  const used = cpuTime(server.pids) - before;
-  return {
-    requests: result.requests,
-    seconds: result.seconds,
-    serverCost: used / result.requests,
-    loadCost: result.cpu / result.requests,
-  };
+function measure(task: Task, { server, workload }: Entrant, seconds: number): Promise<Sample> {
+  return takeSample(server, () => sendMeasured(task, server, workload, seconds));
 }
 
 /** The samples of those that did not fail, by name. Before the first round there is a warm-up. */

@@ -47,9 +47,9 @@ export interface LatencySample {
   readonly p99: number;
   readonly p999: number;
   readonly max: number;
-  /** Requests that had found no free connection at the end. */
+  /** Requests that had found no free connection at the end: the server was too slow for the rate. */
   readonly late: number;
-  /** For how long the load generator itself was away at most. */
+  /** For how long the load generator was away at most: it cannot tell latencies below that. */
   readonly pause: number;
 }
 

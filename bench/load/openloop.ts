@@ -1,4 +1,5 @@
 import { BenchError } from '../harness/processes.ts';
+import type { LatencySample } from '../harness/results.ts';
 import type { Workload } from '../harness/workload.ts';
 import type { RunningServer } from '../servers/index.ts';
 import { generate } from './generator.ts';
@@ -17,17 +18,9 @@ export interface OpenLoopSettings {
   readonly connections: number;
 }
 
-/** Latencies in microseconds, from when a request was due to the end of its answer. */
-export interface Latency {
+/** What one run at a fixed rate found. */
+export interface Latency extends LatencySample {
   readonly requests: number;
-  readonly p50: number;
-  readonly p99: number;
-  readonly p999: number;
-  readonly max: number;
-  /** Requests that had found no free connection at the end: the server was too slow for the rate. */
-  readonly late: number;
-  /** For how long the generator itself was away at most: it cannot tell latencies below that. */
-  readonly pause: number;
 }
 
 /** The latencies at a fixed rate, by the client of openloop.c. It keeps its processor busy. */

@@ -2,16 +2,11 @@ import { readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SystemCallError } from '../errors.ts';
 import { HTTPError } from '../http/httperror.ts';
-import { FileFacts } from '../io/filefacts.ts';
+import { FileFacts, IN_PROGRESS } from '../io/filefacts.ts';
 import { native } from '../native.ts';
 
 /** A file that changes while it is read is read again so often. */
 const MOST_READS = 5;
-/**
- * A write sets the time when it begins, and clocks of file systems go in steps of up to ten
- * milliseconds: a file that was modified so many milliseconds ago may be half written.
- */
-const IN_PROGRESS = 20;
 
 // `facts` are brought up to date when the file has changed meanwhile.
 

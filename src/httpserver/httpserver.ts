@@ -1,3 +1,4 @@
+import { monotonic } from '../clock.ts';
 import { RyegateError } from '../errors.ts';
 import type { HTTPSettings } from '../http/connection.ts';
 import type { InputBuffering } from '../http/intake.ts';
@@ -113,7 +114,7 @@ export class HTTPServer extends TCPServer {
 
   /** @internal Something that clients cause and the operator should know. */
   notice(notice: RyegateError): void {
-    this.#notices.add(notice, this.reactor.now);
+    this.#notices.add(notice, monotonic());
   }
 
   /** Called for what clients cause, at most once a minute for each code. Writes to standard error. */

@@ -6,12 +6,15 @@ const FOLDER = 0o040000;
 
 /**
  * Grown: appended to, or written anew and larger. Modified: the size is the same, as when it has been
- * rewritten, or is being appended to: see `APPENDING`. Broken: cut, or gone.
+ * rewritten, or is being appended to: see `IN_PROGRESS`. Broken: cut, or gone.
  */
 export type FileState = 'same' | 'grown' | 'modified' | 'broken';
 
-/** A write sets the time before the size. So many milliseconds later both should be there. */
-export const APPENDING = 20;
+/**
+ * A write sets the time when it begins, before the size, and clocks of file systems go in steps of
+ * up to ten milliseconds: a file that was modified so many milliseconds ago may be half written.
+ */
+export const IN_PROGRESS = 20;
 
 /** What stat(2) tells of a file. */
 export class FileFacts {

@@ -1,6 +1,6 @@
 import { monotonic } from '../clock.ts';
 import { RyegateError, SystemCallError } from '../errors.ts';
-import { APPENDING, type FileState } from '../io/filefacts.ts';
+import { type FileState, IN_PROGRESS } from '../io/filefacts.ts';
 import { native } from '../native.ts';
 import { type Residence, TRUSTED } from './residence.ts';
 
@@ -102,7 +102,7 @@ export class FileRegion implements FileProgress {
     if (state === 'grown') return this.#isAsSent() ? 'sound' : 'broken';
     if (state !== 'modified') return 'broken';
     this.#modifiedAt ||= monotonic();
-    return monotonic() - this.#modifiedAt < APPENDING ? 'unclear' : 'broken';
+    return monotonic() - this.#modifiedAt < IN_PROGRESS ? 'unclear' : 'broken';
   }
 
   /** Whether the last bytes that were sent are there still: the file was appended to. */
@@ -150,7 +150,7 @@ export class FileRegion implements FileProgress {
   /** Waits until it can be told what a verdict that is unclear means. */
   awaitWriter(done: (error: null) => void): void {
     this.waiting = true;
-    setTimeout(() => this.#waited(done, null), APPENDING);
+    setTimeout(() => this.#waited(done, null), IN_PROGRESS);
   }
 
   #waited<Outcome extends Error | null>(done: (error: Outcome) => void, error: Outcome): void {

@@ -1,3 +1,4 @@
+import { monotonic } from '../clock.ts';
 import { SystemCallError } from '../errors.ts';
 import { native } from '../native.ts';
 import { EVENT_READ } from '../selectors/selector.ts';
@@ -108,7 +109,7 @@ export class Listener implements Channel, Timed {
       this.#watch(true);
     } catch (error) {
       // For want of memory, mostly: there may be some later.
-      this.#reactor.deadlines.set(this, this.#reactor.now + BACK_OFF);
+      this.#reactor.deadlines.set(this, monotonic() + BACK_OFF);
       this.#reactor.onError(error, null);
     }
   }
@@ -137,13 +138,13 @@ export class Listener implements Channel, Timed {
   #rest(error: SystemCallError): void {
     if (error.systemCode === 'EAGAIN') return;
     this.#watch(false);
-    this.#reactor.deadlines.set(this, this.#reactor.now + BACK_OFF);
+    this.#reactor.deadlines.set(this, monotonic() + BACK_OFF);
     const again = this.#refused;
     this.#refused = true;
     if (again && this.#refusal !== null && NO_DESCRIPTORS.has(error.systemCode)) {
       this.#shed(this.#refusal);
     }
-    const { now } = this.#reactor;
+    const now = monotonic();
     if (now - this.#toldAt < TELL_EVERY) return;
     this.#toldAt = now;
     throw error;

@@ -118,11 +118,6 @@ export class Reactor {
     return harvester;
   }
 
-  /** Monotonic milliseconds, read once in a turn. */
-  get now(): number {
-    return monotonic();
-  }
-
   /** The open connections. */
   get sockets(): ReadonlySet<StreamSocket> {
     return this.#connections.sockets;
@@ -176,7 +171,7 @@ export class Reactor {
         }
         this.#flushTurn();
         this.#callActions(serving);
-        if (this.deadlines.next <= this.now) this.#sweep();
+        if (this.deadlines.next <= monotonic()) this.#sweep();
         this.#flushTurn();
       }
     } finally {
@@ -452,7 +447,7 @@ export class Reactor {
   }
 
   #sweep(): void {
-    this.deadlines.sweep(this.now);
+    this.deadlines.sweep(monotonic());
   }
 
   /** Aborts every connection and gives everything back. Not while serving. */

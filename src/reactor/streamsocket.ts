@@ -1,3 +1,4 @@
+import { monotonic } from '../clock.ts';
 import { checkChunk } from '../io/chunk.ts';
 import { native } from '../native.ts';
 import { EVENT_READ, EVENT_WRITE } from '../selectors/selector.ts';
@@ -103,7 +104,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** The reactor's clock: monotonic milliseconds, read once a turn. */
   get now(): number {
-    return this.#reactor.now;
+    return monotonic();
   }
 
   /** Whether the serving thread is blocked by `serveForeverSync()`, so that no promise settles. */

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { RyegateError, SystemCallError, showValue } from '../errors.ts';
 import type { Chunk } from '../io/chunk.ts';
-import { APPENDING, FileFacts } from '../io/filefacts.ts';
+import { FileFacts, IN_PROGRESS } from '../io/filefacts.ts';
 import { checkOption, isWhole } from '../options.ts';
 import { type FilePart, fileChanged } from '../reactor/fileregion.ts';
 import { asyncUnderSync } from '../socketserver/checks.ts';
@@ -139,7 +139,7 @@ async function* readParts(parts: readonly BodyPart[], size: number): AsyncGenera
       for (let at = 0; at < part.count; ) {
         const wanted = Math.min(size, part.count - at);
         const block = await readBlock(part.fd, wanted, part.position + at);
-        if (part.state?.() === 'modified') await sleep(APPENDING);
+        if (part.state?.() === 'modified') await sleep(IN_PROGRESS);
         yield checkBlock(part, block);
         at += block.length;
       }
