@@ -140,6 +140,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
   }
 
   drained(): void {
+    this.#handlerClock.drained(this.socket.now);
     this.#request?.response?.producer?.drained();
     if (this.#deferred) this.proceed();
   }

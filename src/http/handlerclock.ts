@@ -18,15 +18,22 @@ export class HandlerClock {
     this.due = now + this.#seconds * 1000;
   }
 
+  /** What kept the handler waiting has gone: it gets as long again. */
+  drained(now: number): void {
+    if (this.due !== Infinity) this.due = now + this.#seconds * 1000;
+  }
+
   stop(): void {
     this.due = Infinity;
   }
 
   /** Whether it is late now. One that has moved gets as long again. */
   isLate(request: HTTPRequest, now: number): boolean {
-    const { response, body, connection } = request;
+    const { response, body } = request;
+    const { socket } = request.connection;
     const moved = body.bytesRead + response.bytesSent + (response.headSent ? 1 : 0);
-    if (moved === this.#moved && !body.waiting && connection.socket.buffered === 0) return true;
+    const clientWaited = body.waiting || socket.buffered > 0 || socket.drainDue;
+    if (moved === this.#moved && !clientWaited) return true;
     this.#moved = moved;
     this.due = now + this.#seconds * 1000;
     return false;

@@ -102,6 +102,11 @@ export class StreamSocket implements Channel, Deferred, Timed {
     return true;
   }
 
+  /** Whether a producer waits to be told of the drain, which follows what has gone by a turn. */
+  get drainDue(): boolean {
+    return this.#awaitsDrain;
+  }
+
   /** The reactor's clock: monotonic milliseconds, read once a turn. */
   get now(): number {
     return monotonic();

@@ -85,6 +85,33 @@ const ACTIONS = `
   const { selector } = workerData;
   const made = new Server(['127.0.0.1', 0], ryegate.BaseRequestHandler, { selector });
 `;
+/** Its thread is held up when a client has taken everything and the generator was not told so yet. */
+const HELD_UP = `
+  const seconds = 0.3;
+  const app = (environ, startResponse) => {
+    startResponse('200 OK', [['Content-Type', 'text/plain']]);
+    return (function* () {
+      yield Buffer.alloc(8 * 1024 * 1024, 'x');
+      yield 'the end';
+    })();
+  };
+  let waits = false;
+  class Server extends ryegate.WSGIServer {
+    serviceActions() {
+      const [client] = this.reactor.sockets.values();
+      if (client === undefined) return;
+      const held = client.buffered > 0;
+      if (waits && !held) {
+        const until = performance.now() + seconds * 1000 + 5;
+        while (performance.now() < until);
+      }
+      waits = held;
+    }
+  }
+  const { selector } = workerData;
+  const settings = { selector, serverClass: Server, timeouts: { handler: seconds } };
+  const made = ryegate.makeServer('127.0.0.1', 0, ryegate.validator(app), settings);
+`;
 
 describeBackends('serveForeverSync', (selector) => {
   const thread = threadKeeper();
@@ -167,6 +194,18 @@ describeBackends('serveForeverSync', (selector) => {
     const client = await clients.connect(address);
     client.socket.write('POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
     expect(await client.end()).toMatch(/^HTTP\/1\.1 204 /);
+    await finish();
+  });
+
+  it('waits for a handler that is about to hear that its client has taken everything', async () => {
+    const { address, finish } = await serve(HELD_UP);
+    const client = await clients.connect(address);
+    client.socket.pause();
+    client.socket.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    // The deadline passes meanwhile: it does not count the time that the client is waited for.
+    await sleep(900);
+    client.socket.resume();
+    expect(await client.end()).toMatch(/the end\r\n0\r\n\r\n$/);
     await finish();
   });
 });
