@@ -5,7 +5,8 @@ import type { SocketSettings } from '../reactor/socketsettings.ts';
 import type { StreamSocket } from '../reactor/streamsocket.ts';
 import type { Gateway } from './gateway.ts';
 import { HandlerClock } from './handlerclock.ts';
-import { parseHead } from './head.ts';
+import { parseHead, RequestHead } from './head.ts';
+import { HeadMemory } from './headmemory.ts';
 import { HTTPError } from './httperror.ts';
 import { Intake, type IntakeOwner, type IntakeSettings } from './intake.ts';
 import * as reasons from './reasons.ts';
@@ -45,6 +46,10 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
   /** Takes in the body of the request, if it has one. */
   #intake: Intake | null = null;
   #residue: Residue | null = null;
+  /** The head that has begun to arrive. */
+  #head: RequestHead | null = null;
+  /** From the second request on: connections that serve one do without. */
+  #headMemory: HeadMemory | null = null;
   /** Requests whose head has come. */
   #requests = 0;
   #lastRequest: boolean;
@@ -283,12 +288,26 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
       this.#over();
       return end;
     }
-    this.#request ??= new HTTPRequest(this);
-    const request = this.#request;
-    const taken = parseHead(bytes, start, end, this.#settings.limits, request);
-    if (taken === 0) return this.#awaitHead(start);
-    this.#begin(request);
+    const { limits } = this.#settings;
+    const memory = this.#memory();
+    let taken: number;
+    let head = memory?.recall(bytes, start, Math.min(end, start + limits.headerBytes)) ?? null;
+    if (head !== null) {
+      taken = (memory as HeadMemory).taken;
+    } else {
+      this.#head ??= new RequestHead();
+      head = this.#head;
+      taken = parseHead(bytes, start, end, limits, head, memory);
+      if (taken === 0) return this.#awaitHead(start);
+    }
+    this.#head = null;
+    this.#begin(head);
     return start + taken;
+  }
+
+  #memory(): HeadMemory | null {
+    if (this.#headMemory === null && this.#requests > 0) this.#headMemory = new HeadMemory();
+    return this.#headMemory;
   }
 
   #awaitHead(start: number): number {
@@ -299,13 +318,15 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
     return start;
   }
 
-  #begin(request: HTTPRequest): void {
+  #begin(head: RequestHead): void {
     const { limits, inputBuffering } = this.#settings;
+    const request = new HTTPRequest(this, head);
+    this.#request = request;
     this.#requests += 1;
     if (this.#requests >= limits.requestsPerConnection) this.#lastRequest = true;
     if (this.#lastRequest) request.keepAlive = false;
-    if (request.chunked || request.contentLength > 0) {
-      this.#intake = new Intake(request, this, this.#settings);
+    if (head.chunked || head.contentLength > 0) {
+      this.#intake = new Intake(head, this, this.#settings);
       request.body = this.#intake.input;
       // What came before it may have been held back; from here on its reader does that.
       this.socket.resume();
@@ -373,7 +394,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
 
   #refuse(error: HTTPError): void {
     if (debug.enabled) debug('%j is refused: %s', this.socket.clientAddress, error.code);
-    this.#request ??= new HTTPRequest(this);
+    this.#request ??= new HTTPRequest(this, this.#head ?? new RequestHead());
     const request = this.#request;
     this.#state = 'refused';
     request.keepAlive = false;

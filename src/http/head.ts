@@ -11,6 +11,7 @@ import {
   refusedByte,
 } from './fieldrules.ts';
 import * as grammar from './grammar.ts';
+import type { HeadMemory } from './headmemory.ts';
 import { HTTPError } from './httperror.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import * as requestLine from './requestline.ts';
@@ -31,7 +32,12 @@ const {
 } = fieldNames;
 const { METHOD_END, METHOD_START, MINOR, MORE, scanRequestLine, TARGET_END } = requestLine;
 
-/** The first line and the header of a request, and what they say about its framing. */
+const NO_FIELDS: readonly string[] = [];
+
+/**
+ * The first line and the header of a request, and what they say about its framing. Once parsed, it
+ * stays as it is: the requests of a client that sends it again have it in common.
+ */
 export class RequestHead {
   /** As sent: methods are case-sensitive. */
   method = '';
@@ -40,7 +46,7 @@ export class RequestHead {
   /** The y of HTTP/1.y. */
   minor: 0 | 1 = 1;
   /** Lower-case name, value, name, value ... in the order of arrival; repeats are kept. */
-  fields: string[] = [];
+  fields: readonly string[] = NO_FIELDS;
   /** Bytes of the body as announced, -1 without Content-Length. */
   contentLength = -1;
   /** Whether the body comes in chunks; then `contentLength` is -1. */
@@ -49,6 +55,8 @@ export class RequestHead {
   keepAlive = true;
   /** Whether the client waits for `100 Continue` before it sends the body. */
   expectContinue = false;
+  /** What a gateway has made of it, to be found again when it comes again. */
+  derived: object | null = null;
   /** @internal What `parseHead` knows of a head that has not arrived in full. */
   partial: Int32Array | null = null;
 }
@@ -70,6 +78,8 @@ let scratch: Int32Array = new Int32Array(FIRST_FIELD + FIELD_SLOTS * DEFAULT_LIM
  * plus more, at any place. A refusal comes with the first byte that justifies it, split or not;
  * what concerns whole fields (framing, Host, repeats) comes with the empty line.
  *
+ * `memory`: of the heads that have come before on the connection, parsed within the same limits.
+ *
  * @throws HTTPError with a status and code; `head` is of no use then.
  */
 export function parseHead(
@@ -78,17 +88,26 @@ export function parseHead(
   end: number,
   limits: Limits,
   head: RequestHead,
+  memory: HeadMemory | null = null,
 ): number {
   const slots = scratchFor(limits.headerCount);
   const last = start + limits.headerBytes;
   const stop = Math.min(end, last);
+  const { partial } = head;
   let next: number;
-  if (head.partial === null) {
+  if (partial === null) {
     next = scanRequestLine(bytes, start, stop, limits.requestLine, slots);
     slots[COUNT] = 0;
+    if (memory !== null && next !== MORE && slots[MINOR] === 1) {
+      const taken = memory.recallFields(bytes, next, stop, head);
+      if (taken > 0) {
+        readRequestLine(latin1(bytes, start, next), bytes, start, slots, head);
+        return next - start + taken;
+      }
+    }
   } else {
-    slots.set(head.partial);
-    next = start + (head.partial[NEXT] as number);
+    slots.set(partial);
+    next = start + (partial[NEXT] as number);
   }
   let headEnd = MORE;
   try {
@@ -106,6 +125,7 @@ export function parseHead(
   }
   head.partial = null;
   readHead(bytes, start, headEnd, limits, slots, head);
+  if (partial === null) memory?.keep(bytes, start, next, headEnd, head);
   return headEnd - start;
 }
 
@@ -204,7 +224,7 @@ function readHead(
   const text = latin1(bytes, start, headEnd);
   readRequestLine(text, bytes, start, slots, head);
   const names = FIELD_NAMES.names;
-  const fields = head.fields;
+  const fields: string[] = [];
   let seen = 0;
   const slotsEnd = FIRST_FIELD + FIELD_SLOTS * (slots[COUNT] as number);
   for (let slot = FIRST_FIELD; slot < slotsEnd; slot += FIELD_SLOTS) {
@@ -220,6 +240,7 @@ function readHead(
     const rule = FIELD_RULES[id] as number;
     if (rule !== RULE_NONE) seen |= applyRule(rule, bytes, start + from, start + to, seen, head);
   }
+  head.fields = fields;
   settle(seen, limits, head);
 }
 

@@ -1,21 +1,45 @@
 import { emptyInput, type InputStream, type TrailerList } from '../io/inputstream.ts';
 import type { HTTPConnection } from './connection.ts';
-import { RequestHead } from './head.ts';
+import type { RequestHead } from './head.ts';
 import type { Response } from './response.ts';
 import { takesTrailers } from './trailers.ts';
 
 /** One request: its head, its body as a stream, and the response that belongs to it. */
-export class HTTPRequest extends RequestHead {
+export class HTTPRequest {
   readonly connection: HTTPConnection;
+  /** Other requests of the connection may have the same. */
+  readonly head: RequestHead;
+  /** Whether the connection may be kept after it. */
+  keepAlive: boolean;
   /** Ends at the end of the body. */
   body: InputStream = emptyInput;
   declare response: Response;
   #aborter: AbortController | null = null;
   #abandoned = false;
 
-  constructor(connection: HTTPConnection) {
-    super();
+  constructor(connection: HTTPConnection, head: RequestHead) {
     this.connection = connection;
+    this.head = head;
+    this.keepAlive = head.keepAlive;
+  }
+
+  get method(): string {
+    return this.head.method;
+  }
+
+  /** As sent; see `RequestHead`. */
+  get target(): string {
+    return this.head.target;
+  }
+
+  /** The y of HTTP/1.y. */
+  get minor(): 0 | 1 {
+    return this.head.minor;
+  }
+
+  /** Lower-case name, value, name, value ... in the order of arrival. */
+  get fields(): readonly string[] {
+    return this.head.fields;
   }
 
   /**
@@ -32,7 +56,7 @@ export class HTTPRequest extends RequestHead {
 
   /** Whether the client takes trailers with the response; those of HTTP/1.0 cannot. */
   get takesTrailers(): boolean {
-    const { fields, minor } = this;
+    const { fields, minor } = this.head;
     // A list may come in several lines.
     const isTaker = (name: string, at: number): boolean =>
       at % 2 === 0 && name === 'te' && takesTrailers(fields[at + 1] as string);

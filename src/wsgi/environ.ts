@@ -1,6 +1,6 @@
 import { detached } from '../http/grammar.ts';
+import type { RequestHead } from '../http/head.ts';
 import type { HTTPRequest } from '../http/request.ts';
-import type { ClientAddress } from '../reactor/streamsocket.ts';
 import { FileWrapper } from './filewrapper.ts';
 import type { Environ, ErrorStream } from './types.ts';
 
@@ -10,6 +10,15 @@ export interface BaseEnviron {
   SERVER_PORT: string;
   SERVER_SOFTWARE: string;
   [key: string]: unknown;
+}
+
+/** What the handler of a connection adds. */
+export interface OwnEnviron {
+  readonly remoteAddr: string;
+  readonly remotePort: string;
+  readonly errors: ErrorStream;
+  /** Whether the application has a use for `ryegate.signal`. */
+  readonly usesSignal: boolean;
 }
 
 const VERSION: readonly [1, 0] = Object.freeze([1, 0]) as readonly [1, 0];
@@ -54,35 +63,28 @@ function variableOf(name: string): string {
  * The environment of a request (PEP 3333; RFC 3875 section 4.1). Repeated fields are joined by
  * ", ", cookies by "; ".
  */
-export function makeEnviron(
-  request: HTTPRequest,
-  base: BaseEnviron,
-  clientAddress: ClientAddress,
-  errors: ErrorStream,
-  usesSignal: boolean,
-): Environ {
-  const { target } = request;
-  const origin = target.charCodeAt(0) === SLASH ? target : originOf(request);
-  const question = origin.indexOf('?');
-  const unix = typeof clientAddress === 'string';
+export function makeEnviron(request: HTTPRequest, base: BaseEnviron, own: OwnEnviron): Environ {
+  const { head } = request;
+  const { target } = head;
+  const origin = originOf(head);
   const environ = {
-    REQUEST_METHOD: request.method,
+    REQUEST_METHOD: head.method,
     SCRIPT_NAME: '',
-    PATH_INFO: decodePath(question < 0 ? origin : origin.substring(0, question)),
-    QUERY_STRING: question < 0 ? '' : origin.substring(question + 1),
+    PATH_INFO: origin.path,
+    QUERY_STRING: origin.query,
     REQUEST_URI: target,
     RAW_URI: target,
     SERVER_NAME: base.SERVER_NAME,
     SERVER_PORT: base.SERVER_PORT,
-    SERVER_PROTOCOL: request.minor === 1 ? 'HTTP/1.1' : 'HTTP/1.0',
+    SERVER_PROTOCOL: head.minor === 1 ? 'HTTP/1.1' : 'HTTP/1.0',
     SERVER_SOFTWARE: base.SERVER_SOFTWARE,
     GATEWAY_INTERFACE: 'CGI/1.1',
-    REMOTE_ADDR: unix ? '' : clientAddress[0],
-    REMOTE_PORT: unix ? '' : String(clientAddress[1]),
+    REMOTE_ADDR: own.remoteAddr,
+    REMOTE_PORT: own.remotePort,
     'wsgi.version': VERSION,
     'wsgi.url_scheme': 'http',
     'wsgi.input': request.body,
-    'wsgi.errors': errors,
+    'wsgi.errors': own.errors,
     'wsgi.multithread': false,
     'wsgi.multiprocess': false,
     'wsgi.run_once': false,
@@ -91,10 +93,11 @@ export function makeEnviron(
     'ryegate.blocking': request.connection.socket.blocking,
     [REQUEST]: request,
   } as unknown as Environ;
-  if (usesSignal) Object.defineProperty(environ, 'ryegate.signal', LAZY_SIGNAL);
+  if (own.usesSignal) Object.defineProperty(environ, 'ryegate.signal', LAZY_SIGNAL);
   const { response } = request;
   if (response.takesTrailers) environ['ryegate.trailers'] = response.setTrailers.bind(response);
-  addFields(environ, request.fields);
+  addFields(environ, head.fields);
+  if (origin.host !== null) environ.HTTP_HOST = origin.host;
   // What a subclass of the server has added; the request's own counts for more.
   for (const key in base) {
     // Mostly there is nothing else, and to compare is quicker than to look them up.
@@ -156,19 +159,35 @@ function joined(before: string | undefined, separator: string, value: string): s
 
 const SLASH = 0x2f;
 
-/**
- * The path and query of a target in another form (RFC 9112 section 3.2). One in absolute form also
- * says which host is meant, whatever Host says; `*` and CONNECT's authority have no path.
- */
-function originOf(request: HTTPRequest): string {
-  const absolute = /^https?:\/\/([^/?]*)(.*)$/i.exec(request.target);
-  if (absolute === null) return '';
+/** What a request is for. */
+class Origin {
+  /** Percent-decoded to one character per byte. */
+  readonly path: string;
+  readonly query: string;
+  /** Which host is meant, whatever Host says; null where Host says it. */
+  readonly host: string | null;
+
+  constructor(pathAndQuery: string, host: string | null) {
+    const question = pathAndQuery.indexOf('?');
+    this.path = decodePath(question < 0 ? pathAndQuery : pathAndQuery.substring(0, question));
+    this.query = question < 0 ? '' : pathAndQuery.substring(question + 1);
+    this.host = host;
+  }
+}
+
+/** Made once for heads that come again. */
+function originOf(head: RequestHead): Origin {
+  head.derived ??= parseTarget(head.target);
+  return head.derived as Origin;
+}
+
+/** The forms of RFC 9112 section 3.2; `*` and CONNECT's authority have no path. */
+function parseTarget(target: string): Origin {
+  if (target.charCodeAt(0) === SLASH) return new Origin(target, null);
+  const absolute = /^https?:\/\/([^/?]*)(.*)$/i.exec(target);
+  if (absolute === null) return new Origin('', null);
   const [, authority = '', rest = ''] = absolute;
-  // Not a value that reads the same.
-  const host = request.fields.findIndex((name, at) => at % 2 === 0 && name === 'host');
-  if (host < 0) request.fields.push('host', authority);
-  else request.fields[host + 1] = authority;
-  return rest.startsWith('/') ? rest : `/${rest}`;
+  return new Origin(rest.startsWith('/') ? rest : `/${rest}`, authority);
 }
 
 /**

@@ -54,18 +54,20 @@ export class WSGIServer extends HTTPServer {
 /** `wsgiref.simple_server.WSGIRequestHandler`: has the requests answered by the application. */
 export class WSGIRequestHandler extends BaseHTTPRequestHandler {
   declare readonly server: WSGIServer;
+  /** Made once for a connection: a number takes 1 % of a small request to become text. */
+  #remotePort: string | null = null;
 
   /** The environ of the request. */
   getEnviron(): Environ {
     const { httpRequest, server, clientAddress } = this;
-    const usesSignal = server.getApp().usesSignal !== false;
-    return makeEnviron(
-      httpRequest,
-      server.baseEnviron,
-      clientAddress,
-      this.getStderr(),
-      usesSignal,
-    );
+    const isUnix = typeof clientAddress === 'string';
+    this.#remotePort ??= isUnix ? '' : String(clientAddress[1]);
+    return makeEnviron(httpRequest, server.baseEnviron, {
+      remoteAddr: isUnix ? '' : clientAddress[0],
+      remotePort: this.#remotePort,
+      errors: this.getStderr(),
+      usesSignal: server.getApp().usesSignal !== false,
+    });
   }
 
   /** `wsgi.errors`: standard error. */
@@ -86,6 +88,11 @@ export class WSGIRequestHandler extends BaseHTTPRequestHandler {
 /** `wsgiref.simple_server.ServerHandler`: one request of a server's; logs it when it is done. */
 export class ServerHandler extends SimpleHandler {
   readonly requestHandler: WSGIRequestHandler;
+
+  static {
+    ServerHandler.prototype.wsgiMultithread = false;
+    ServerHandler.prototype.wsgiMultiprocess = false;
+  }
 
   constructor(requestHandler: WSGIRequestHandler, response: Response, environ: Environ) {
     super(environ['wsgi.input'], response, requestHandler.getStderr(), environ, false, false);
