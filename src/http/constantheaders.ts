@@ -64,8 +64,18 @@ function encode(head: string): Uint8Array {
 /** By the list that was given, and by the copy that was checked. */
 const constants = new WeakMap<HeaderList, ConstantHeaders>();
 
+/** What was found last: one list is looked up when it is checked, and again when it is sent. */
+let lastGiven: HeaderList | null = null;
+let lastFound: ConstantHeaders | undefined;
+
 export function constantHeaders(headers: HeaderList): ConstantHeaders | undefined {
-  return constants.get(headers);
+  if (headers === lastGiven) return lastFound;
+  const found = constants.get(headers);
+  if (found !== undefined) {
+    lastGiven = headers;
+    lastFound = found;
+  }
+  return found;
 }
 
 /**
