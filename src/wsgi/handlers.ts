@@ -31,15 +31,29 @@ const ERROR_HEADERS: HeaderList = [['Content-Type', 'text/plain; charset=utf-8']
  * `setupEnviron()`, `sendfile()`, `logException()`, `errorOutput()`, `close()`, and the settings.
  */
 export abstract class BaseHandler implements Producer {
-  wsgiMultithread = true;
-  wsgiMultiprocess = true;
-  wsgiRunOnce = false;
+  declare wsgiMultithread: boolean;
+  declare wsgiMultiprocess: boolean;
+  declare wsgiRunOnce: boolean;
   /** What is answered for an exception of the application, when nothing has been sent yet. */
-  errorStatus = '500 Internal Server Error';
-  errorHeaders: HeaderList = ERROR_HEADERS;
-  errorBody = 'A server error occurred. Please contact the administrator.\n';
+  declare errorStatus: string;
+  declare errorHeaders: HeaderList;
+  declare errorBody: string;
   /** What `wsgi.file_wrapper` is; null for none. */
-  wsgiFileWrapper: typeof FileWrapper | null = FileWrapper;
+  declare wsgiFileWrapper: typeof FileWrapper | null;
+
+  // Class attributes, as in wsgiref: handlers are made for every request, and few have their own.
+  static {
+    Object.assign<BaseHandler, Partial<BaseHandler>>(BaseHandler.prototype, {
+      wsgiMultithread: true,
+      wsgiMultiprocess: true,
+      wsgiRunOnce: false,
+      errorStatus: '500 Internal Server Error',
+      errorHeaders: ERROR_HEADERS,
+      errorBody: 'A server error occurred. Please contact the administrator.\n',
+      wsgiFileWrapper: FileWrapper,
+    });
+  }
+
   environ: Environ | null = null;
   /** What the application returned. */
   result: ApplicationResult | null = null;

@@ -47,8 +47,8 @@ export class SimpleHandler extends BaseHandler {
     this.stdin = stdin;
     this.stderr = stderr;
     this.baseEnv = environ;
-    this.wsgiMultithread = multithread;
-    this.wsgiMultiprocess = multiprocess;
+    if (this.wsgiMultithread !== multithread) this.wsgiMultithread = multithread;
+    if (this.wsgiMultiprocess !== multiprocess) this.wsgiMultiprocess = multiprocess;
   }
 
   protected override getStdin(): InputReader {
