@@ -88,20 +88,22 @@ export class HeadMemory {
     const ours = pool as DataView;
     const theirs = viewOf(bytes);
     const place = this.#place * MOST_BYTES + offset;
-    // By four bytes, for a third of the time; the last four may be some that were compared before.
-    const last = length - 4;
-    for (let i = 0; i < last; i += 4) {
-      if (ours.getInt32(place + i) !== theirs.getInt32(start + i)) return false;
+    // As numbers of eight bytes, for a tenth of the time of single ones. What is no number equals
+    // nothing, and zero, which has two spellings, is none of ours: a head that was parsed has no NUL.
+    // The last eight may be some that were compared before.
+    const last = length - 8;
+    for (let i = 0; i < last; i += 8) {
+      if (ours.getFloat64(place + i, true) !== theirs.getFloat64(start + i, true)) return false;
     }
-    return ours.getInt32(place + last) === theirs.getInt32(start + last);
+    return ours.getFloat64(place + last, true) === theirs.getFloat64(start + last, true);
   }
 
   /** Keeps the head at `start..end`, which was parsed, if it seems worth it. */
   keep(bytes: Buffer, start: number, fieldsStart: number, end: number, head: RequestHead): void {
     const repeats = end - fieldsStart === this.#lastLength;
     this.#lastLength = end - fieldsStart;
-    // A shorter one has not even a Host.
-    const isSuitable = head.minor === 1 && end - start <= MOST_BYTES && end - fieldsStart > 4;
+    // Shorter fields have not even a Host.
+    const isSuitable = head.minor === 1 && end - start <= MOST_BYTES && end - fieldsStart >= 8;
     if (!repeats || !isSuitable || this.#tries === 0) return;
     this.#tries--;
     pool ??= new DataView(new ArrayBuffer(PLACES * MOST_BYTES));

@@ -117,6 +117,12 @@ describe('a head, whatever came before it,', () => {
     'GET / HTTP/1.1\r\n\r\n',
     head('GET / HTTP/1.1', 'Cookie: a=b; c=\xe9'),
     head('GET / HTTP/1.1', 'Cookie: a=b; c=\x7f'),
+    head('GET / HTTP/1.1', `Cookie: ${'\xff'.repeat(16)}`),
+    head('GET / HTTP/1.1', `Cookie: ${'\xf0\xff'.repeat(8)}`),
+    head('GET / HTTP/1.1', `Cookie: ${'\0'.repeat(16)}`),
+    head('GET / HTTP/1.1', `Cookie: ${'\0'.repeat(15)}\x80`),
+    'GET / HTTP/1.1\r\nHost:\r\n\r\n',
+    'GET / HTTP/1.1\r\nHost:a\r\n\r\n',
   ];
   const LIMIT_SETS = [LIMITS, { ...LIMITS, headerBytes: HELLO.length }];
 
