@@ -25,6 +25,8 @@ const BROWSER_FIELDS = [
   'Accept-Language: en-GB,en;q=0.9',
 ];
 
+const VARIED = '0000000000';
+
 function get(path: string, ...fields: string[]): Buffer {
   return Buffer.from([`GET ${path} HTTP/1.1`, 'Host: localhost', ...fields, '', ''].join('\r\n'));
 }
@@ -45,7 +47,7 @@ type Traits = Pick<Workload, 'name' | 'title' | 'request'> & Partial<Workload>;
 
 function task(route: Route, type: string, body: Buffer, traits: Traits): Task {
   const expected = { type, bytes: body.length, sha256: sha256(body) };
-  const usual = { route, connections: 64, pipelined: 1, close: false };
+  const usual = { route, connections: 64, pipelined: 1, close: false, varied: null };
   return { workload: { ...usual, ...traits }, expected, file: null };
 }
 
@@ -68,6 +70,12 @@ const TASKS: readonly Task[] = [
     name: 'browser',
     title: 'hello, seven header fields of a browser',
     request: get(PATHS.hello, ...BROWSER_FIELDS),
+  }),
+  task('hello', PLAIN, HELLO, {
+    name: 'varied',
+    title: 'hello, fields of a browser and an ever new cookie',
+    request: get(PATHS.hello, ...BROWSER_FIELDS, `Cookie: visit=${VARIED}`),
+    varied: VARIED,
   }),
   task('hello', PLAIN, HELLO, {
     name: 'pipelined',
@@ -133,6 +141,7 @@ export function fileTask(file: TestFile): Task {
       connections,
       pipelined: 1,
       close: false,
+      varied: null,
     },
     expected: { type: BINARY, bytes: file.bytes, sha256: file.sha256 },
     file,

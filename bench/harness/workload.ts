@@ -29,4 +29,6 @@ export interface Workload {
   readonly pipelined: number;
   /** Whether each request has a connection of its own. */
   readonly close: boolean;
+  /** What stands once in the request, and is another number in each that is sent; null: none is. */
+  readonly varied: string | null;
 }

@@ -2,10 +2,11 @@
 // those before are answered. It reads the first answer as HTTP and counts the others in bytes, so
 // that it costs little beside the server.
 //
-//   blast [-c CONNECTIONS] [-p PIPELINED] [-x] -n REQUESTS | -d SECONDS PORT REQUEST
+//   blast [-c CONNECTIONS] [-p PIPELINED] [-v TEXT] [-x] -n REQUESTS | -d SECONDS PORT REQUEST
 //
 // REQUEST is a file with the bytes of one request, - standard input. PIPELINED copies are sent
-// together. With -x, and when the first answer says that the server closes, each request has a
+// together. With -v, TEXT, which the request has once, is another number of as many digits in each.
+// With -x, and when the first answer says that the server closes, each request has a
 // connection of its own, which is read to its end. With -d no request begins after so many seconds.
 // What has begun is finished and counted, the first answer too. The result is one line of JSON.
 #define _GNU_SOURCE
@@ -35,6 +36,7 @@ struct settings {
   int connections;
   int pipelined;
   bool close;
+  const char* varied;
   long long requests;
   double seconds;
   int port;
@@ -43,6 +45,7 @@ struct settings {
 static struct settings settings = {.connections = 1, .pipelined = 1};
 static struct bytes request;
 static struct bytes batch;
+static size_t varied_offset;
 static struct answer answer;
 static int poller;
 static char buffer[BUFFER_BYTES];
@@ -50,12 +53,33 @@ static long long begun;
 static long long finished;
 static bool over;
 
+static void find_varied(void) {
+  const size_t length = strlen(settings.varied);
+  const char* found = memmem(request.data, request.length, settings.varied, length);
+  if (length == 0 || found == NULL) fail("-v: the request has no %s", settings.varied);
+  if (settings.close) fail("-v needs connections that stay open");
+  varied_offset = (size_t)(found - request.data);
+}
+
+// Makes the first `count` requests of the batch others than all before.
+static void vary(long long count) {
+  static unsigned long long last;
+  const size_t length = strlen(settings.varied);
+  for (long long i = 0; i < count; i++) {
+    char* text = batch.data + (size_t)i * request.length + varied_offset;
+    unsigned long long number = ++last;
+    for (size_t at = length; at-- > 0; number /= 10) text[at] = (char)('0' + number % 10);
+  }
+}
+
 static void parse(int argc, char** argv) {
-  for (int option; (option = getopt(argc, argv, "c:p:xn:d:")) != -1;) {
+  for (int option; (option = getopt(argc, argv, "c:p:v:xn:d:")) != -1;) {
     if (option == 'c')
       settings.connections = atoi(optarg);
     else if (option == 'p')
       settings.pipelined = atoi(optarg);
+    else if (option == 'v')
+      settings.varied = optarg;
     else if (option == 'x')
       settings.close = true;
     else if (option == 'n')
@@ -72,6 +96,7 @@ static void parse(int argc, char** argv) {
   settings.port = atoi(argv[optind]);
   request = read_bytes(argv[optind + 1]);
   batch = repeat(request, (size_t)settings.pipelined);
+  if (settings.varied != NULL) find_varied();
 }
 
 static void learn(void) {
@@ -91,6 +116,7 @@ static void begin(struct connection* connection) {
   if (settings.requests > 0 && settings.requests - begun < count) count = settings.requests - begun;
   begun += count;
   connection->owed = count;
+  if (settings.varied != NULL) vary(count);
   send_whole(connection->fd, (struct bytes){batch.data, (size_t)count * request.length});
 }
 

@@ -12,9 +12,10 @@ export const blast: Load<WorkloadSettings> = {
     compile('blast');
   },
   run: ({ server, workload, seconds }) => {
-    const { connections, pipelined, close, request } = workload;
+    const { connections, pipelined, close, varied, request } = workload;
     const options = ['-c', `${connections}`, '-p', `${pipelined}`, '-d', `${seconds}`];
     if (close) options.push('-x');
+    if (varied !== null) options.push('-v', varied);
     return generate<LoadResult>('blast', options, server.port, request);
   },
 };

@@ -18,6 +18,7 @@ const WARMUP: Workload = {
   connections: 64,
   pipelined: 1,
   close: false,
+  varied: null,
 };
 const WARMUP_SECONDS = 1;
 /** So many connections are made at a time. */

@@ -1,4 +1,4 @@
-// Ryegate: `ryegate.js --serve=forever|sync --selector=NAME [--memory] ROOT`.
+// Ryegate: `ryegate.js --serve=forever|sync --selector=NAME [--memory] [--signal] ROOT`.
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -68,6 +68,7 @@ const { values, positionals } = parseArgs({
     serve: { type: 'string', default: 'forever' },
     selector: { type: 'string', default: 'epoll' },
     memory: { type: 'boolean', default: false },
+    signal: { type: 'boolean', default: false },
   },
 });
 const [root = '.'] = positionals;
@@ -90,7 +91,8 @@ const app: Application = (environ, startResponse) => {
       return files(environ, startResponse);
   }
 };
-// Nothing in it looks at ryegate.signal.
+// Nothing in it looks at ryegate.signal; with --signal it does not say so.
+if (!values.signal) app.usesSignal = false;
 
 const server = makeServer('127.0.0.1', 0, app, {
   logRequests: false,

@@ -94,6 +94,19 @@ describe('blast', () => {
     expect(told.seconds).toBeGreaterThanOrEqual(0.1);
   });
 
+  test('varies what it is told to, and nothing else', async () => {
+    const hosts: (string | undefined)[] = [];
+    const port = await serve((request, response) => {
+      hosts.push(request.headers.host);
+      response.end('Hello, World!');
+    });
+    await result('blast', '-c 2 -p 3 -v 127 -n 20', port);
+    const numbers = Array.from({ length: 19 }, (_, index) => String(index + 1).padStart(3, '0'));
+    // The first request is sent as it is.
+    const expected = ['127', ...numbers].map((number) => `${number}.0.0.1`);
+    expect(hosts.sort()).toEqual(expected.sort());
+  });
+
   test('understands chunks', async () => {
     const port = await serve((_request, response) => {
       for (let piece = 0; piece < 8; piece++) response.write('x'.repeat(1024));

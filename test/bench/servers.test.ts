@@ -95,7 +95,7 @@ it.each([false, true])('the floor answers what it is told to; close: %s', async 
   const request = Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
   const answer = Buffer.from('HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nHello, World!');
   const workload = { name: '', title: '', route: 'hello', connections: 1, pipelined: 1 } as const;
-  const server = await startFloor(answer, { ...workload, request, close });
+  const server = await startFloor(answer, { ...workload, request, close, varied: null });
   try {
     const client = await RawClient.connect(['127.0.0.1', server.port]);
     await client.send(close ? request : Buffer.concat([request, request]));
