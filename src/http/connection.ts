@@ -342,11 +342,12 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
 
   #respond(request: HTTPRequest): void {
     this.#state = 'responding';
-    this.#handlerClock.start(this.socket.now);
     request.response = new Response(this.socket, request, this, this.#settings);
     this.#gateway.respond(request);
     // Most have been answered by now.
-    if (this.#request === request) this.reschedule();
+    if (this.#request !== request) return;
+    this.#handlerClock.start(this.socket.now);
+    this.reschedule();
   }
 
   #readBody(intake: Intake, bytes: Buffer, start: number, end: number): number {

@@ -62,7 +62,7 @@ export class Output {
     if (text.length > output.length) this.bytes(socket, Buffer.from(text, 'latin1'));
     else if (this.#reserve(socket, text.length)) {
       if (text.length > SHORT_TEXT) output.latin1Write(text, this.#used);
-      else for (let i = 0; i < text.length; i++) output[this.#used + i] = text.charCodeAt(i);
+      else writeShort(text, output, this.#used);
       this.#commit(text.length);
     } else socket.queue?.copy(Buffer.from(text, 'latin1'));
   }
@@ -320,6 +320,10 @@ export class Output {
     this.#judge(socket, region, result);
     return region.remaining === 0;
   }
+}
+
+function writeShort(text: string, bytes: Uint8Array, at: number): void {
+  for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
 }
 
 const NO_EXTERNALS: readonly Uint8Array[] = [];

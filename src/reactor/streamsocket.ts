@@ -133,6 +133,8 @@ export class StreamSocket implements Channel, Deferred, Timed {
    * takes it back.
    */
   setDeadline(when: number): void {
+    // Within a turn it is the same for all requests that end in it.
+    if (when === this.#due) return;
     this.#due = when;
     this.#schedule();
   }
