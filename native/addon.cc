@@ -190,6 +190,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<OnDescriptor<ShutdownWriting>>(exports, "shutdown");
   Export<OnDescriptor<GetSocketError>>(exports, "socketError");
   Export<OnDescriptor<GetPeerState>>(exports, "peerState");
+  Export<OnDescriptor<Finish>>(exports, "finish");
   Export<OnDescriptor<GetUnacknowledged>>(exports, "unacknowledged");
   Export<OnDescriptor<ResetOnClose>>(exports, "resetOnClose");
   Export<Close>(exports, "close");

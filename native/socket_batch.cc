@@ -20,7 +20,7 @@ constexpr size_t kReceiveMost = 64 * 1024;
 // With less room than this left, the rest of the batch waits for the next slab.
 constexpr size_t kReceiveLeast = 4 * 1024;
 
-// A file follows, which fills the packet.
+// A file follows, which fills the packet, or the connection's end, which goes in it.
 #ifdef MSG_MORE
 constexpr int kMore = MSG_MORE;
 #else
@@ -111,7 +111,8 @@ int SocketBatch::SendBytes(const Send& entry, const std::vector<Span>& externals
     parts[used++].iov_len = std::min(external.size - offset, size_t{1} << 30);
   }
   if (used == 0 && entry.file >= 0) return 0;
-  const int flags = entry.file >= 0 ? kSendFlags | kMore : kSendFlags;
+  const bool more = entry.file >= 0 || (entry.flags & kLast) != 0;
+  const int flags = more ? kSendFlags | kMore : kSendFlags;
   ssize_t taken;
   do {
     if (used == 1) {

@@ -32,6 +32,7 @@ struct Send {
 };
 constexpr int32_t kCopyFile = 1;
 constexpr int32_t kWaitForFile = 2;
+constexpr int32_t kLast = 4;
 struct Accept {
   int32_t fd, family, port;
   uint32_t address[4];

@@ -214,6 +214,12 @@ int GetUnacknowledged(int fd) {
 #endif
 }
 
+int Finish(int fd) {
+  if (shutdown(fd, SHUT_WR) < 0) return Failed();
+  int bytes = 0;
+  return ioctl(fd, FIONREAD, &bytes) < 0 ? Failed() : bytes;
+}
+
 int GetPeerState(int fd) {
 #ifdef POLLRDHUP
   constexpr short kFinished = POLLRDHUP;

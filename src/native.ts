@@ -52,6 +52,8 @@ export interface Native {
    * them), or a negative errno.
    */
   unacknowledged(fd: number): number;
+  /** As `shutdown()`; then the bytes that have come and were not received, or a negative errno. */
+  finish(fd: number): number;
   /**
    * What is known of the peer without receiving: 0, 1 when it has finished sending (where the system
    * tells that ahead of unread bytes), 2 when the connection is over; or a negative errno.
@@ -219,7 +221,8 @@ export interface BatchSlabs {
   /**
    * `[fd, offset, length, external, externalOffset, result, file, positionLow, positionHigh, count,
    * flags, fileResult]` a run; `external` is -1 or an index, `file` -1 or a descriptor; the flags are
-   * 1: read and send the file, without sendfile(2), and 2: wait for the disk.
+   * 1: read and send the file, without sendfile(2); 2: wait for the disk; and 4: `shutdown()`
+   * follows, so that the bytes may wait for it.
    */
   sends: Int32Array;
   /** `[fd, family, port, a, b, c, d]` a connection. */

@@ -22,6 +22,12 @@ export interface HTTPSettings extends ResponseSettings, IntakeSettings {
 }
 
 /**
+ * As much of a body leaves at once, with a head: it fits into the first window of a connection, 10
+ * segments (RFC 6928). A reset can only come after it.
+ */
+const ON_THE_WAY = 12 * 1024;
+
+/**
  * - `idle`: between requests.
  * - `head`: a head has begun to arrive.
  * - `receiving`: the body arrives before the request is answered (`inputBuffering: 'buffer'`).
@@ -251,8 +257,10 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
     try {
       let most = this.#settings.limits.pipelinedPerTurn;
       for (;;) {
-        if (this.#state === 'over' || this.#state === 'refused') return end;
         if (at === end) return end;
+        // More has come than was promised, and its rest may be on its way.
+        if (this.#state === 'over') this.socket.linger();
+        if (this.#state === 'over' || this.#state === 'refused') return end;
         const intake = this.#arriving();
         if (intake !== null) {
           at = this.#readBody(intake, bytes, at, end);
@@ -425,12 +433,19 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
     this.#handlerClock.stop();
     const intake = this.#arriving();
     if (this.#state === 'refused' || !response.keepAlive || this.#lastRequest) {
-      this.#over();
+      this.#over(this.#isFarewell(response));
     } else if (intake === null) {
       this.#next();
     } else {
       this.#drain(intake, this.#settings.limits.drainBytes);
     }
+  }
+
+  /** Whether the client has said that this request, a head alone, is its only one. */
+  #isFarewell(response: Response): boolean {
+    if (this.#state === 'refused' || this.#lastRequest || this.#requests > 1) return false;
+    const promised = this.#request?.keepAlive === false && this.#intake === null;
+    return promised && this.#residue === null && response.bytesSent <= ON_THE_WAY;
   }
 
   #drain(intake: Intake, most: number): void {
@@ -486,12 +501,14 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
   /**
    * No further request is served; what has been written still goes out. Whatever the client sends
    * meanwhile, were it an empty line, would reset the connection if it were closed unread, so that
-   * the client loses the end of its answer: RFC 9112 section 9.6.
+   * the client loses the end of its answer: RFC 9112 section 9.6. `farewell`: it has said that it
+   * sends nothing.
    */
-  #over(): void {
+  #over(farewell = false): void {
     if (this.#state === 'over') return;
     this.#state = 'over';
     this.#closeBody(reasons.bodyGone);
-    this.socket.linger();
+    if (farewell) this.socket.finish();
+    else this.socket.linger();
   }
 }

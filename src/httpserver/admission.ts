@@ -15,7 +15,9 @@ const NETWORK_GROUPS = 4;
 /** Counts the connections of a server and turns away those that are too many. */
 export class Admission {
   readonly #limits: AdmissionLimits;
-  readonly #admitted = new Set<StreamSocket>();
+  /** By descriptor, for the reason that `Connections` of the reactor gives. */
+  readonly #admitted: (StreamSocket | undefined)[] = [];
+  #count = 0;
   readonly #refused = new Set<StreamSocket>();
   readonly #byAddress = new Map<string, number>();
 
@@ -25,16 +27,19 @@ export class Admission {
 
   /** Whether `socket` is to be served. */
   admit(socket: StreamSocket): boolean {
-    if (this.#admitted.size >= this.#limits.connections) return false;
-    if (!this.#countAddress(addressOf(socket))) return false;
-    this.#admitted.add(socket);
+    if (this.#count >= this.#limits.connections) return false;
+    if (!this.#countAddress(socket)) return false;
+    this.#admitted[socket.fd] = socket;
+    this.#count++;
     return true;
   }
 
   /** Unix sockets have no addresses to tell their clients apart by. */
-  #countAddress(address: string): boolean {
+  #countAddress(socket: StreamSocket): boolean {
     const most = this.#limits.connectionsPerAddress;
-    if (most === Infinity || address === '') return true;
+    if (most === Infinity) return true;
+    const address = addressOf(socket);
+    if (address === '') return true;
     const count = this.#byAddress.get(address) ?? 0;
     if (count >= most) return false;
     this.#byAddress.set(address, count + 1);
@@ -54,7 +59,16 @@ export class Admission {
 
   /** The connection is over. */
   leave(socket: StreamSocket): void {
-    if (this.#refused.delete(socket) || !this.#admitted.delete(socket)) return;
+    if (this.#admitted[socket.fd] !== socket) {
+      this.#refused.delete(socket);
+      return;
+    }
+    this.#admitted[socket.fd] = undefined;
+    this.#count--;
+    if (this.#limits.connectionsPerAddress !== Infinity) this.#uncountAddress(socket);
+  }
+
+  #uncountAddress(socket: StreamSocket): void {
     const address = addressOf(socket);
     const count = this.#byAddress.get(address);
     if (count === undefined) return;

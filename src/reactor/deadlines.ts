@@ -9,13 +9,16 @@ const RESOLUTION = 250;
  */
 export class Deadlines {
   readonly #members = new Set<Timed>();
+  readonly #connections: Iterable<Timed>;
   readonly #reschedule: (when: number) => void;
   #sweeping = false;
   /** When the next sweep is due, in milliseconds of the monotonic clock; `Infinity`: never. */
   next: number = Infinity;
 
-  constructor(reschedule: (when: number) => void) {
+  /** `connections`: members who come and go by themselves. */
+  constructor(reschedule: (when: number) => void, connections: Iterable<Timed> = []) {
     this.#reschedule = reschedule;
+    this.#connections = connections;
   }
 
   add(member: Timed): void {
@@ -41,17 +44,22 @@ export class Deadlines {
     this.#sweeping = true;
     this.next = Infinity;
     try {
-      for (const member of this.#members) {
-        if (member.deadline <= now) {
-          member.deadline = Infinity;
-          member.expire();
-        }
-        if (member.deadline < this.next) this.next = member.deadline;
-      }
+      this.#expire(this.#members, now);
+      this.#expire(this.#connections, now);
     } finally {
       this.#sweeping = false;
       if (this.next !== Infinity) this.next = Math.max(this.next, now + RESOLUTION);
       this.#reschedule(this.next);
+    }
+  }
+
+  #expire(members: Iterable<Timed>, now: number): void {
+    for (const member of members) {
+      if (member.deadline <= now) {
+        member.deadline = Infinity;
+        member.expire();
+      }
+      if (member.deadline < this.next) this.next = member.deadline;
     }
   }
 }

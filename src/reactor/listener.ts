@@ -1,3 +1,4 @@
+import { endianness } from 'node:os';
 import { monotonic } from '../clock.ts';
 import { SystemCallError } from '../errors.ts';
 import { native } from '../native.ts';
@@ -12,6 +13,8 @@ import { type ClientAddress, StreamSocket } from './streamsocket.ts';
 const BACK_OFF = 100;
 /** When there are still no descriptors after a rest, so many clients are turned away. */
 const SHED_MOST = 8;
+/** So many times running the batch of a turn has to be full for the next to be larger. */
+const FULL_TIMES = 4;
 /** Milliseconds between two reports of it. */
 const TELL_EVERY = 60_000;
 const NO_DESCRIPTORS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE']);
@@ -28,6 +31,9 @@ export class Listener implements Channel, Timed {
   #end = 0;
   #watched = false;
   #most = 0;
+  /** How many are accepted at a time, and how often so many have come running. */
+  #batch = 1;
+  #full = 0;
   /** The system has refused the last time. */
   #refused = false;
   /** When that was told last. */
@@ -89,7 +95,7 @@ export class Listener implements Channel, Timed {
    */
   accept(): void {
     if (this.#most === 0) return;
-    this.#acceptMany(this.#most);
+    this.#acceptMany(Math.min(this.#batch, this.#most));
     while (this.#next < this.#end) {
       const next = this.#next;
       try {
@@ -132,6 +138,21 @@ export class Listener implements Channel, Timed {
     this.#refused = false;
     this.#next = 0;
     this.#end = count;
+    this.#adapt(count);
+  }
+
+  /**
+   * As many are accepted in a turn as came in those before it. To find that there are no more costs
+   * nearly as much as a connection, while the selector tells of them when it is asked next.
+   */
+  #adapt(count: number): void {
+    if (count < this.#batch) {
+      this.#batch = count;
+      this.#full = 0;
+    } else if (++this.#full === FULL_TIMES) {
+      this.#batch *= 4;
+      this.#full = 0;
+    }
   }
 
   /** Stops accepting for a while, since the listener would be ready again at once. */
@@ -178,6 +199,8 @@ function clientAddress(accepts: Int32Array, entry: number): ClientAddress {
 
 /** The word holds the address in network order, so its bytes in memory are the four numbers. */
 function formatIPv4(word: number): string {
-  const [a, b, c, d] = new Uint8Array(Int32Array.of(word).buffer);
-  return `${a}.${b}.${c}.${d}`;
+  const [a, b, c, d] = [word & 255, (word >> 8) & 255, (word >> 16) & 255, word >>> 24];
+  return isLittleEndian ? `${a}.${b}.${c}.${d}` : `${d}.${c}.${b}.${a}`;
 }
+
+const isLittleEndian = endianness() === 'LE';

@@ -21,7 +21,7 @@ import {
 } from '../selectors/index.ts';
 import { isThenable } from '../thenable.ts';
 import { Ahead, type Prospect } from './ahead.ts';
-import { Connections } from './connections.ts';
+import { Connections, type OpenSockets } from './connections.ts';
 import { Deadlines } from './deadlines.ts';
 import { type Harvester, makeHarvester } from './harvester.ts';
 import { Input } from './input.ts';
@@ -62,11 +62,14 @@ export class Reactor {
   readonly slabs: Slabs = new Slabs();
   readonly output: Output = new Output(this.slabs);
   readonly #input = new Input(this.slabs, (socket, error) => this.failed(socket, error));
-  readonly deadlines: Deadlines = new Deadlines((when) => this.#schedule(when));
+  readonly #connections = new Connections();
+  readonly deadlines: Deadlines = new Deadlines((when) => this.#schedule(when), this.#connections);
   /** Sockets and listeners that the harvest found ready. */
   readonly readable: StreamSocket[] = [];
   readonly writable: StreamSocket[] = [];
   readonly accepting: Listener[] = [];
+  /** Sockets that were attached while connections were accepted. */
+  readonly #fresh: StreamSocket[] = [];
   readonly waker: NativeWaker;
   /** Turns so far: an idle reactor makes none. */
   turns = 0;
@@ -82,11 +85,11 @@ export class Reactor {
   #settleRun: { resolve: () => void; reject: (error: unknown) => void } | null = null;
   #blocking = false;
   #inTurn = false;
+  #accepting = false;
   readonly #ahead = new Ahead();
   #flushWanted = false;
   #closed = false;
   #unsettled: StreamSocket[] = [];
-  readonly #connections = new Connections();
   #deferred: [socket: StreamSocket, item: Deferred][] = [];
   #actionsTimer: NodeJS.Timeout | undefined;
   #sweepTimer: NodeJS.Timeout | undefined;
@@ -119,8 +122,8 @@ export class Reactor {
   }
 
   /** The open connections. */
-  get sockets(): ReadonlySet<StreamSocket> {
-    return this.#connections.sockets;
+  get sockets(): OpenSockets {
+    return this.#connections;
   }
 
   /** Whether the thread is blocked by `runSync()`, so that no promise settles meanwhile. */
@@ -264,8 +267,14 @@ export class Reactor {
     return this.#ahead.mayFollow() && afterFlush.worth() && this.#serveAhead(afterFlush);
   }
 
+  /**
+   * Clients mostly have sent their request when they are accepted: it is received in the same turn.
+   * A connection for one request is never watched then, which saves two system calls and a turn.
+   */
   #accept(): void {
     const { accepting } = this;
+    if (accepting.length === 0) return;
+    this.#accepting = true;
     for (const listener of accepting) {
       try {
         listener.accept();
@@ -274,6 +283,9 @@ export class Reactor {
       }
     }
     accepting.length = 0;
+    this.#accepting = false;
+    for (const socket of this.#fresh) socket.ready(EVENT_READ);
+    this.#fresh.length = 0;
   }
 
   /** Whether anybody had anything to say. */
@@ -382,12 +394,14 @@ export class Reactor {
 
   adopt(socket: StreamSocket): void {
     this.#connections.adopt(socket);
-    this.deadlines.add(socket);
+  }
+
+  attached(socket: StreamSocket): void {
+    if (this.#accepting) this.#fresh.push(socket);
   }
 
   release(socket: StreamSocket): void {
     this.#connections.release(socket);
-    this.deadlines.delete(socket);
     this.onClose(socket);
   }
 

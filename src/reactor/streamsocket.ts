@@ -19,12 +19,14 @@ const LOW_WATER = 1 / 4;
 /**
  * - `open`: both ways.
  * - `ending`: closes when its output has gone.
+ * - `finishing`: closes in the next flush when all output has gone and nothing is unread; if not, it
+ *   lingers from then on.
  * - `lingering`: shuts down writing when its output has gone, then reads on until the peer is done,
  *   so that a reset for unread bytes does not destroy the answer on its way.
  * - `lost`: closes in the next flush, whatever is buffered.
  * - `closed`: the descriptor is no longer ours.
  */
-type State = 'open' | 'ending' | 'lingering' | 'lost' | 'closed';
+type State = 'open' | 'ending' | 'finishing' | 'lingering' | 'lost' | 'closed';
 
 /** Of an IP client; of a unix one a path, which is mostly empty. As in socketserver. */
 export type ClientAddress = ServerAddress;
@@ -122,6 +124,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
     this.#protocol = protocol;
     this.configure(settings);
     this.resume();
+    this.#reactor.attached(this);
   }
 
   configure(settings: SocketSettings): void {
@@ -213,11 +216,25 @@ export class StreamSocket implements Channel, Deferred, Timed {
     this.#reactor.settle(this);
   }
 
+  /**
+   * As `linger()`, for a peer that has promised to send nothing more and was written little: the
+   * connection closes in the flush, unless the peer has broken its promise by then or the kernel
+   * does not take all output. nginx decides alike.
+   */
+  finish(): void {
+    if (this.#eof) this.end();
+    if (this.#state !== 'open') return;
+    this.#state = 'finishing';
+    this.#reactor.output.last(this);
+    this.#reactor.settle(this);
+  }
+
   /** Closes when the output has gone and the peer, which may still be sending, is done. */
   linger(): void {
     if (this.#eof) this.end();
-    if (this.#state !== 'open') return;
+    if (this.#state !== 'open' && this.#state !== 'finishing') return;
     this.#state = 'lingering';
+    this.#reactor.output.last(this);
     this.#reactor.settle(this);
   }
 
@@ -409,6 +426,9 @@ export class StreamSocket implements Channel, Deferred, Timed {
     this.#unsettled = false;
     if (this.#state === 'closed') return;
     if (this.#state === 'ending' && this.#buffered === 0) this.#state = 'lost';
+    if (this.#state === 'finishing') {
+      this.#state = this.#buffered === 0 && native.finish(this.fd) <= 0 ? 'lost' : 'lingering';
+    }
     this.#watchPace();
     if (this.#state === 'lost') this.#close();
     else if (this.#state === 'lingering') this.#linger();

@@ -296,7 +296,7 @@ describe('one address', () => {
   function areOne(first: string, second: string): boolean {
     const admission = new Admission({ connections: Infinity, connectionsPerAddress: 1 });
     const [one, other] = [first, second].map(
-      (host) => ({ clientAddress: [host, 1] }) as unknown as StreamSocket,
+      (host, fd) => ({ fd, clientAddress: [host, 1] }) as unknown as StreamSocket,
     ) as [StreamSocket, StreamSocket];
     expect(admission.admit(one)).toBe(true);
     const both = !admission.admit(other);

@@ -110,6 +110,12 @@ describeBackends('the deadline of a client that takes its answer', (selector) =>
   });
 });
 
+/** Ends the connection, of whose client nothing is known. */
+const dismissing: Application = (_environ, startResponse) => {
+  startResponse('200 OK', [...PLAIN, ['Connection', 'close']]);
+  return ['hello'];
+};
+
 describeBackends('the deadline of the end', (selector) => {
   const serve = exchanges();
 
@@ -124,9 +130,9 @@ describeBackends('the deadline of the end', (selector) => {
         ),
     ],
   ])('closes the connection of a client that %s', async (_title, behave) => {
-    const exchange = serve(hello, { selector, timeouts: { linger: SHORT } });
+    const exchange = serve(dismissing, { selector, timeouts: { linger: SHORT } });
     const client = await exchange.client();
-    await client.send(get('/', 'Connection: close'));
+    await client.send(get());
     expect(text(await client.response())).toBe('hello');
     expect(await client.ended()).toBe('fin');
     const behaving = behave(client);
@@ -137,10 +143,11 @@ describeBackends('the deadline of the end', (selector) => {
   });
 
   it('is not waited for when the client closes', async () => {
-    const exchange = serve(hello, { selector, timeouts: { linger: 60 } });
+    const exchange = serve(dismissing, { selector, timeouts: { linger: 60 } });
     const client = await exchange.client();
-    await client.send(get('/', 'Connection: close'));
+    await client.send(get());
     await client.ended();
+    expect(exchange.server.reactor.sockets.size).toBe(1);
     client.halfClose();
     await bounded(untilNoConnections(exchange), 'the end', IN_TIME);
   });

@@ -22,6 +22,7 @@ describe('functions refuse arguments of the wrong type', () => {
     address: 1,
     formatIPv6: 4,
     shutdown: 1,
+    finish: 1,
     close: 1,
     socketError: 1,
     isOpen: 1,
@@ -245,6 +246,7 @@ describe('values that the system refuses', () => {
     for (const fd of [-1, 999_999, 2 ** 31 - 1, -(2 ** 31), 2 ** 40 - 1]) {
       expect(isNegative(native.listen(fd, 1))).toBe(true);
       expect(isNegative(native.shutdown(fd))).toBe(true);
+      expect(isNegative(native.finish(fd))).toBe(true);
       expect(isNegative(native.socketError(fd))).toBe(true);
       expect(isNegative(native.adopt(fd))).toBe(true);
       expect(isNegative(native.address(fd, false))).toBe(true);

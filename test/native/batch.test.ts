@@ -1,5 +1,8 @@
+import { once } from 'node:events';
 import { readSync, writeSync } from 'node:fs';
+import { connect } from 'node:net';
 import { constants } from 'node:os';
+import { buffer } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import { type BatchSlabs, type NativeSocketBatch, native } from '../../src/native.ts';
 import { SEND_WORDS as WORDS } from '../../src/reactor/slabs.ts';
@@ -8,6 +11,8 @@ import { descriptorKeeper, drain, fill } from '../support/descriptors.ts';
 const EINVAL = -constants.errno.EINVAL;
 const EAGAIN = -constants.errno.EAGAIN;
 const EBADF = -constants.errno.EBADF;
+/** The flag of a run that `finish()` or `shutdown()` follows. */
+const LAST = 4;
 
 interface Bench extends BatchSlabs {
   batch: NativeSocketBatch;
@@ -148,6 +153,26 @@ describe('sendMany', () => {
     expect([sends[5], sends[WORDS + 5], sends[2 * WORDS + 5]]).toEqual([EAGAIN, 1, EAGAIN]);
     expect(received(otherPeer)).toBe('b');
     expect(drain(peer)).toBeGreaterThan(0);
+  });
+
+  it('the last bytes of a TCP connection, which may wait for its end, go with it', async () => {
+    const { batch, output, sends, accepts } = makeBatch();
+    const listener = descriptors.keep(native.socket(native.AF_INET));
+    native.bind(listener, native.AF_INET, '127.0.0.1', 0);
+    native.listen(listener, 1);
+    const [, , port] = native.address(listener, false) as [number, string, number];
+    const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    await once(client, 'connect');
+    expect(batch.acceptMany(listener, 1)).toBe(1);
+    const fd = descriptors.keep(accepts[0] as number);
+    await new Promise((resolve) => client.write('unread', resolve));
+    output.set(Buffer.from('last'));
+    sends.set([fd, 0, 4, -1, 0, 99, -1, 0, 0, 0, LAST]);
+    batch.sendMany(1, []);
+    expect(sends[5]).toBe(4);
+    expect(native.finish(fd)).toBe('unread'.length);
+    expect(`${await buffer(client)}`).toBe('last');
+    client.destroy();
   });
 
   it('to a peer that has gone is an error, and no signal', () => {

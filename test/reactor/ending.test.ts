@@ -117,6 +117,66 @@ describeBackends('the end of a connection', (name) => {
     expect((await later).length).toBe(16 * MIB);
   });
 
+  it('finish() closes at once, with FIN after the output', async () => {
+    const bench = makeBench(name);
+    const { socket, protocol, client } = await bench.connectTCP();
+    const received = buffer(client);
+    protocol.onData = () => {
+      socket.writeLatin1('answer');
+      socket.finish();
+    };
+    client.write('request');
+    await bench.serve(() => protocol.lost.length > 0);
+    expect(bench.reactor.sockets.size).toBe(0);
+    expect(protocol.lost).toEqual([null]);
+    expect(`${await received}`).toBe('answer');
+  });
+
+  it.each([
+    ['that is unread, and resets nothing', (client: Socket) => client.write('more'), 'answer'],
+    ['that finish() is followed by', () => {}, 'answer'],
+  ])('finish() lingers with more %s', async (title, send, answer) => {
+    const bench = makeBench(name);
+    const { socket, protocol, client } = await bench.connectTCP();
+    const received = buffer(client);
+    socket.pause();
+    bench.step();
+    send(client);
+    await sleep(20);
+    socket.writeLatin1(answer);
+    socket.finish();
+    if (title.includes('followed')) socket.linger();
+    bench.step();
+    expect([bench.reactor.sockets.size, protocol.lost]).toEqual([1, [null]]);
+    client.end('still more');
+    await bench.serve(() => bench.reactor.sockets.size === 0);
+    expect(`${await received}`).toBe(answer);
+  });
+
+  it('finish() lingers while output is left, all of which arrives', async () => {
+    const bench = makeBench(name);
+    const { socket, client } = await bench.connectTCP();
+    client.pause();
+    socket.write(Buffer.alloc(16 * MIB, 'a'));
+    socket.finish();
+    client.write('more');
+    const later = sleep(50).then(() => buffer(client));
+    client.once('end', () => client.end());
+    await bench.serve(() => bench.reactor.sockets.size === 0);
+    expect((await later).length).toBe(16 * MIB);
+  });
+
+  it('finish() after a reset just ends', async () => {
+    const bench = makeBench(name);
+    const { socket, protocol, client } = await bench.connectTCP();
+    client.resetAndDestroy();
+    await sleep(20);
+    socket.finish();
+    bench.step();
+    await bench.serve(() => bench.reactor.sockets.size === 0);
+    expect(protocol.lost).toHaveLength(1);
+  });
+
   it('linger() after the end of the client closes at once', () => {
     const bench = makeBench(name);
     const { socket, protocol, peer } = bench.connect();

@@ -8,6 +8,7 @@ import {
   type SelectorKey,
 } from '../../src/selectors/index.ts';
 import { programStarter } from '../support/programs.ts';
+import { eventually } from '../support/rawclient.ts';
 import { clientKeeper, dist, serverKeeper } from '../support/servers.ts';
 
 type Entry = readonly [call: string, fd: number, events?: number];
@@ -128,6 +129,11 @@ describe.each(Object.keys(kinds))("a user's own selector %s", (kind) => {
     servers.serve(server);
     const client = await clients.connect(server.serverAddress);
     client.socket.pause();
+    // Of a request that has come already, the answer would be queued before the first registration.
+    const { sockets } = server.reactor;
+    const isWatched = (): boolean =>
+      [...sockets].some(({ fd }) => selector.getMap()?.has(fd) === true);
+    await eventually(isWatched, 'the connection is watched');
     client.socket.write('GET /large HTTP/1.1\r\nHost: x\r\n\r\n');
     while (!selector.record.some(([call]) => call === 'modify')) {
       await new Promise((resolve) => setTimeout(resolve, 5));

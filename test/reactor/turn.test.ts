@@ -4,6 +4,7 @@ import { createConnection, type Socket } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { native } from '../../src/native.ts';
 import { Listener } from '../../src/reactor/listener.ts';
+import type { StreamSocket } from '../../src/reactor/streamsocket.ts';
 import {
   EpollSelector,
   type FileObject,
@@ -269,7 +270,45 @@ describeBackends('accepting', (name) => {
     for (const client of clients.splice(0)) client.destroy();
   });
 
-  it('accepts 300 waiting connections, 256 of them in the first turn', async () => {
+  it('receives in the turn that accepts, and watches no connection in vain', async () => {
+    const bench = makeBench(name);
+    const fd = descriptors.keep(native.socket(native.AF_INET));
+    native.bind(fd, native.AF_INET, '127.0.0.1', 0);
+    native.listen(fd, 16);
+    const [, , port] = native.address(fd, false) as [number, string, number];
+    const send = (text: string): Promise<void> => {
+      const client = createConnection(port, '127.0.0.1');
+      clients.push(client);
+      return new Promise((resolve) => client.write(text, () => resolve()));
+    };
+    const heard: [text: string, watched: boolean, turns: number][] = [];
+    const listener: Listener = new Listener(bench.reactor, fd, () => {
+      const socket = listener.take() as StreamSocket;
+      const protocol = new Recorder();
+      const { turns } = bench.reactor;
+      protocol.onData = (text) => {
+        const watched = bench.reactor.selector.getMap()?.has(socket.fd) === true;
+        heard.push([text, watched, bench.reactor.turns - turns]);
+        if (text === 'end') socket.finish();
+        if (text === 'begin') writeSync(socket.fd, 'go on');
+      };
+      socket.attach(protocol);
+    });
+    listener.open();
+    await send('end');
+    bench.step();
+    expect(heard).toEqual([['end', false, 0]]);
+    expect(bench.reactor.sockets.size).toBe(0);
+    await send('begin');
+    clients.at(-1)?.once('data', () => clients.at(-1)?.write('end'));
+    await bench.serve(() => heard.length === 3);
+    expect(heard[1]).toEqual(['begin', false, 0]);
+    expect(heard[2]?.slice(0, 2)).toEqual(['end', true]);
+    listener.close();
+    expect(bench.errors).toEqual([]);
+  });
+
+  it('accepts 300 waiting connections, more in a turn as more wait', async () => {
     const bench = makeBench(name);
     const fd = descriptors.keep(native.socket(native.AF_INET));
     expect(native.bind(fd, native.AF_INET, '127.0.0.1', 0)).toBe(0);
@@ -291,10 +330,14 @@ describeBackends('accepting', (name) => {
       socket?.abort();
     });
     listener.open();
-    bench.step();
-    expect(addresses.size).toBe(256);
-    bench.step();
+    const counts: number[] = [];
+    while (addresses.size < 300 && counts.length < 300) {
+      const before = addresses.size;
+      bench.step();
+      counts.push(addresses.size - before);
+    }
     expect(addresses.size).toBe(300);
+    expect(counts).toEqual([1, 1, 1, 1, 4, 4, 4, 4, 16, 16, 16, 16, 64, 64, 64, 24]);
     expect(addresses).toEqual(new Set(clients.map((client) => `127.0.0.1,${client.localPort}`)));
     listener.close();
     expect(bench.errors).toEqual([]);
