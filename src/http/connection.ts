@@ -46,7 +46,8 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
   readonly socket: StreamSocket;
   readonly #gateway: Gateway;
   readonly #settings: HTTPSettings;
-  readonly #handlerClock: HandlerClock;
+  /** From the first request on that is not answered at once. */
+  #handlerClock: HandlerClock | null = null;
   #state: State = 'idle';
   #request: HTTPRequest | null = null;
   /** Takes in the body of the request, if it has one. */
@@ -75,7 +76,6 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
     this.socket = socket;
     this.#gateway = gateway;
     this.#settings = settings;
-    this.#handlerClock = new HandlerClock(settings.timeouts.handler);
     this.#lastRequest = lastRequest;
   }
 
@@ -151,7 +151,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
   }
 
   drained(): void {
-    this.#handlerClock.drained(this.socket.now);
+    this.#handlerClock?.drained(this.socket.now);
     this.#request?.response?.producer?.drained();
     if (this.#deferred) this.proceed();
   }
@@ -198,7 +198,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
   reschedule(): void {
     if (this.#state === 'idle' || this.#state === 'head' || this.#state === 'over') return;
     const body = this.#intake === null ? Infinity : this.#intake.deadline;
-    this.socket.setDeadline(Math.min(body, this.#handlerClock.due));
+    this.socket.setDeadline(Math.min(body, this.#handlerClock?.due ?? Infinity));
   }
 
   deadlinePassed(): void {
@@ -218,9 +218,10 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
   #requestLate(): void {
     const { now } = this.socket;
     const request = this.#request as HTTPRequest;
+    const clock = this.#handlerClock;
     if (this.#intake !== null && this.#intake.deadline <= now) {
       this.#bodyFailed(reasons.bodyTimeout());
-    } else if (this.#handlerClock.due <= now && this.#handlerClock.isLate(request, now)) {
+    } else if (clock !== null && clock.due <= now && clock.isLate(request, now)) {
       this.#giveUp(request, reasons.handlerTimeout());
     }
     this.reschedule();
@@ -229,7 +230,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
   /** Whatever the handler may still do comes too late. */
   #giveUp(request: HTTPRequest, error: HTTPError): void {
     const { response } = request;
-    this.#handlerClock.stop();
+    this.#handlerClock?.stop();
     this.#gateway.fault(error);
     request.abandon();
     this.#intake?.break(() => error);
@@ -301,7 +302,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
     let taken: number;
     let head = memory?.recall(bytes, start, Math.min(end, start + limits.headerBytes)) ?? null;
     if (head !== null) {
-      taken = (memory as HeadMemory).taken;
+      taken = (memory as HeadMemory).length;
     } else {
       this.#head ??= new RequestHead();
       head = this.#head;
@@ -354,6 +355,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
     this.#gateway.respond(request);
     // Most have been answered by now.
     if (this.#request !== request) return;
+    this.#handlerClock ??= new HandlerClock(this.#settings.timeouts.handler);
     this.#handlerClock.start(this.socket.now);
     this.reschedule();
   }
@@ -430,7 +432,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
   }
 
   responseEnded(response: Response): void {
-    this.#handlerClock.stop();
+    this.#handlerClock?.stop();
     const intake = this.#arriving();
     if (this.#state === 'refused' || !response.keepAlive || this.#lastRequest) {
       this.#over(this.#isFarewell(response));

@@ -7,17 +7,8 @@ const MOST_BYTES = 1024;
 /** So often in vain is a head kept of a connection whose heads do not repeat. */
 const TRIES = 3;
 
-/** A head that was parsed. */
-interface KeptHead {
-  /** Whose it is. No other connection may find it: the time it takes would tell what is in it. */
-  readonly owner: HeadMemory;
-  readonly head: RequestHead;
-  /** Bytes of the request line with its CRLF, and of the whole. */
-  readonly lineLength: number;
-  readonly length: number;
-}
-
-const kept: (KeptHead | undefined)[] = [];
+/** Whose head has each place of the pool. */
+const holders: (HeadMemory | undefined)[] = [];
 let pool: DataView | null = null;
 let lastPlace = 0;
 
@@ -40,8 +31,11 @@ function viewOf(bytes: Buffer): DataView {
  * Nothing is taken for known but the very same bytes, which were parsed by the same rules.
  */
 export class HeadMemory {
-  /** Bytes of the last head that was recalled. */
-  taken = 0;
+  /** The kept head. No other connection finds it: the time it takes would tell what is in it. */
+  #head: RequestHead | null = null;
+  /** Bytes of its request line with its CRLF, and of the whole. */
+  #lineLength = 0;
+  #length = 0;
   readonly #place: number;
   #tries = TRIES;
   /** Bytes of the fields of the last head that was parsed. */
@@ -52,18 +46,16 @@ export class HeadMemory {
     this.#place = lastPlace;
   }
 
-  #own(): KeptHead | null {
-    const known = kept[this.#place];
-    return known !== undefined && known.owner === this ? known : null;
+  /** Bytes of the kept head. */
+  get length(): number {
+    return this.#length;
   }
 
-  /** The head that begins at `start`, if it is the kept one; `taken` is its length then. */
+  /** The head that begins at `start`, if it is the kept one; it takes `length` bytes then. */
   recall(bytes: Buffer, start: number, end: number): RequestHead | null {
-    const known = this.#own();
-    if (known === null || !this.#matches(known, 0, bytes, start, end)) return null;
+    if (this.#head === null || !this.#matches(0, bytes, start, end)) return null;
     this.#tries = TRIES;
-    this.taken = known.length;
-    return known.head;
+    return this.#head;
   }
 
   /**
@@ -71,19 +63,19 @@ export class HeadMemory {
    * kept ones. Bytes taken, or 0.
    */
   recallFields(bytes: Buffer, from: number, end: number, head: RequestHead): number {
-    const known = this.#own();
-    if (known === null || !this.#matches(known, known.lineLength, bytes, from, end)) return 0;
-    head.fields = known.head.fields;
-    head.contentLength = known.head.contentLength;
-    head.chunked = known.head.chunked;
-    head.keepAlive = known.head.keepAlive;
-    head.expectContinue = known.head.expectContinue;
-    return known.length - known.lineLength;
+    const known = this.#head;
+    if (known === null || !this.#matches(this.#lineLength, bytes, from, end)) return 0;
+    head.fields = known.fields;
+    head.contentLength = known.contentLength;
+    head.chunked = known.chunked;
+    head.keepAlive = known.keepAlive;
+    head.expectContinue = known.expectContinue;
+    return this.#length - this.#lineLength;
   }
 
   /** Whether the kept head from `offset` on is what stands at `start`. */
-  #matches(known: KeptHead, offset: number, bytes: Buffer, start: number, end: number): boolean {
-    const length = known.length - offset;
+  #matches(offset: number, bytes: Buffer, start: number, end: number): boolean {
+    const length = this.#length - offset;
     if (end - start < length) return false;
     const ours = pool as DataView;
     const theirs = viewOf(bytes);
@@ -108,11 +100,11 @@ export class HeadMemory {
     this.#tries--;
     pool ??= new DataView(new ArrayBuffer(PLACES * MOST_BYTES));
     bytes.copy(new Uint8Array(pool.buffer), this.#place * MOST_BYTES, start, end);
-    kept[this.#place] = {
-      owner: this,
-      head,
-      lineLength: fieldsStart - start,
-      length: end - start,
-    };
+    const holder = holders[this.#place];
+    if (holder !== undefined) holder.#head = null;
+    holders[this.#place] = this;
+    this.#head = head;
+    this.#lineLength = fieldsStart - start;
+    this.#length = end - start;
   }
 }

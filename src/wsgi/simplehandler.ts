@@ -14,9 +14,10 @@ export interface OutputFile {
  * whole response, head included, or the `Response` of a request that a server has read.
  */
 export class SimpleHandler extends BaseHandler {
-  readonly stdin: InputReader;
-  readonly stderr: ErrorStream;
-  readonly baseEnv: Environ;
+  // Declared only: fields of its own would keep V8 from making one function of the constructors.
+  declare readonly stdin: InputReader;
+  declare readonly stderr: ErrorStream;
+  declare readonly baseEnv: Environ;
 
   // Two signatures, as a function in an object literal would lose its parameter types in a union.
   constructor(

@@ -3,6 +3,7 @@ import type { Response } from '../http/response.ts';
 import { BaseHTTPRequestHandler, HTTPServer, type HTTPServerOptions } from '../httpserver/index.ts';
 import { standardError } from '../io/errorstream.ts';
 import { checkNames } from '../options.ts';
+import type { ClientAddress } from '../reactor/streamsocket.ts';
 import { asyncUnderSync } from '../socketserver/checks.ts';
 import type { RequestHandlerClass } from '../socketserver/index.ts';
 import { type BaseEnviron, makeEnviron } from './environ.ts';
@@ -54,20 +55,32 @@ export class WSGIServer extends HTTPServer {
 /** `wsgiref.simple_server.WSGIRequestHandler`: has the requests answered by the application. */
 export class WSGIRequestHandler extends BaseHTTPRequestHandler {
   declare readonly server: WSGIServer;
-  /** Made once for a connection: a number takes 1 % of a small request to become text. */
-  #remotePort: string | null = null;
+  /**
+   * The client's address as text, which takes 1 % of a small request to make, and the array that it
+   * was made of, which takes another to be fetched.
+   */
+  #address: ClientAddress | null = null;
+  #remoteAddr = '';
+  #remotePort = '';
 
   /** The environ of the request. */
   getEnviron(): Environ {
-    const { httpRequest, server, clientAddress } = this;
-    const isUnix = typeof clientAddress === 'string';
-    this.#remotePort ??= isUnix ? '' : String(clientAddress[1]);
+    const { httpRequest, server } = this;
+    if (this.clientAddress !== this.#address) this.#readAddress();
     return makeEnviron(httpRequest, server.baseEnviron, {
-      remoteAddr: isUnix ? '' : clientAddress[0],
+      remoteAddr: this.#remoteAddr,
       remotePort: this.#remotePort,
       errors: this.getStderr(),
       usesSignal: server.getApp().usesSignal !== false,
     });
+  }
+
+  #readAddress(): void {
+    const { clientAddress } = this;
+    this.#address = clientAddress;
+    const [address, port] = typeof clientAddress === 'string' ? ['', ''] : clientAddress;
+    this.#remoteAddr = address;
+    this.#remotePort = String(port);
   }
 
   /** `wsgi.errors`: standard error. */
@@ -87,7 +100,7 @@ export class WSGIRequestHandler extends BaseHTTPRequestHandler {
 
 /** `wsgiref.simple_server.ServerHandler`: one request of a server's; logs it when it is done. */
 export class ServerHandler extends SimpleHandler {
-  readonly requestHandler: WSGIRequestHandler;
+  declare readonly requestHandler: WSGIRequestHandler;
 
   static {
     ServerHandler.prototype.wsgiMultithread = false;

@@ -8,7 +8,7 @@ const LIMITS = resolveLimits(undefined);
 /** A head as a connection reads it: by the memory first. Throws what parsing throws. */
 function read(memory: HeadMemory, bytes: Buffer, start: number, end: number, limits = LIMITS) {
   const recalled = memory.recall(bytes, start, Math.min(end, start + limits.headerBytes));
-  if (recalled !== null) return { head: recalled, taken: memory.taken, recalled: true };
+  if (recalled !== null) return { head: recalled, taken: memory.length, recalled: true };
   const head = new RequestHead();
   const taken = parseHead(bytes, start, end, limits, head, memory);
   return { head, taken, recalled: false };
