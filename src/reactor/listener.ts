@@ -147,7 +147,8 @@ export class Listener implements Channel, Timed {
    */
   #adapt(count: number): void {
     if (count < this.#batch) {
-      this.#batch = count;
+      // None have come when the only one has been aborted by its client.
+      this.#batch = Math.max(count, 1);
       this.#full = 0;
     } else if (++this.#full === FULL_TIMES) {
       this.#batch *= 4;

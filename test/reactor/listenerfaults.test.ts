@@ -55,3 +55,21 @@ describeBackends('a listener that cannot be watched again after a rest', (select
     }
   });
 });
+
+describeBackends('a listener whose clients have gone before they are accepted', (selector) => {
+  const serve = exchanges();
+
+  it('accepts those who come after them', async () => {
+    const exchange = serve(hello, { selector });
+    const { batch } = exchange.server.reactor.slabs;
+    Object.defineProperty(batch, 'acceptMany', {
+      configurable: true,
+      // The system told of one, who was gone: ECONNABORTED.
+      value: () => {
+        Reflect.deleteProperty(batch, 'acceptMany');
+        return 0;
+      },
+    });
+    for (let i = 0; i < 3; i++) expect(text(await exchange.ask(get()))).toBe('hello');
+  });
+});
