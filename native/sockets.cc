@@ -217,7 +217,13 @@ int GetUnacknowledged(int fd) {
 int Finish(int fd) {
   if (shutdown(fd, SHUT_WR) < 0) return Failed();
   int bytes = 0;
-  return ioctl(fd, FIONREAD, &bytes) < 0 ? Failed() : bytes;
+  if (ioctl(fd, FIONREAD, &bytes) < 0) return Failed();
+#ifdef SIOCOUTQNSD
+  int unsent = 0;
+  // Unix sockets do not know it: what they have sent is with the peer.
+  if (bytes == 0 && ioctl(fd, SIOCOUTQNSD, &unsent) == 0) return unsent;
+#endif
+  return bytes;
 }
 
 int GetPeerState(int fd) {

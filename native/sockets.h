@@ -38,7 +38,8 @@ int GetSocketError(int fd);
 // Bytes that the kernel holds for the peer, sent or not, until it has acknowledged them (for a unix
 // socket: read them); -ENOTSUP where the system does not tell.
 int GetUnacknowledged(int fd);
-// shutdown(2) of writing; then the bytes that have come and were not received.
+// shutdown(2) of writing; then the bytes that have come and were not received or, where the system
+// tells, those that are not on their way to the peer yet.
 int Finish(int fd);
 // What is known of the peer without receiving: 0, 1 when it has finished sending (where the system
 // tells that ahead of unread bytes), 2 when the connection is over.

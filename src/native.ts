@@ -52,7 +52,10 @@ export interface Native {
    * them), or a negative errno.
    */
   unacknowledged(fd: number): number;
-  /** As `shutdown()`; then the bytes that have come and were not received, or a negative errno. */
+  /**
+   * As `shutdown()`; then the bytes that have come and were not received or, where the system tells,
+   * those that are not on their way to the peer yet; or a negative errno.
+   */
   finish(fd: number): number;
   /**
    * What is known of the peer without receiving: 0, 1 when it has finished sending (where the system

@@ -171,6 +171,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
     this.#state = 'over';
     this.#request = null;
     this.#residue = null;
+    this.#headMemory?.forget();
     this.#closeBody(() => reasons.clientGone(error));
     if (request !== null && answering) {
       request.abandon();
@@ -355,8 +356,10 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
     this.#gateway.respond(request);
     // Most have been answered by now.
     if (this.#request !== request) return;
-    this.#handlerClock ??= new HandlerClock(this.#settings.timeouts.handler);
-    this.#handlerClock.start(this.socket.now);
+    if (!request.response.over) {
+      this.#handlerClock ??= new HandlerClock(this.#settings.timeouts.handler);
+      this.#handlerClock.start(this.socket.now);
+    }
     this.reschedule();
   }
 
@@ -475,6 +478,8 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
   /** The request is done with: the connection is free for another. */
   #next(): void {
     this.#state = 'idle';
+    // The handler keeps the request until the next one; what made the answer is let go.
+    (this.#request as HTTPRequest).response.producer = null;
     this.#request = null;
     this.#closeBody(reasons.bodyGone);
     this.#wait(this.#settings.timeouts.keepAlive);

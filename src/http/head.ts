@@ -59,6 +59,12 @@ export class RequestHead {
   derived: object | null = null;
   /** @internal What `parseHead` knows of a head that has not arrived in full. */
   partial: Int32Array | null = null;
+
+  /** One that may be changed. */
+  copy(): RequestHead {
+    const { fields } = this;
+    return Object.assign(new RequestHead(), this, { fields: [...fields], derived: null });
+  }
 }
 
 /** Number of fields scanned, and offset of the first line that is not. */

@@ -80,8 +80,9 @@ export class HeadMemory {
     const ours = pool as DataView;
     const theirs = viewOf(bytes);
     const place = this.#place * MOST_BYTES + offset;
-    // As numbers of eight bytes, for a tenth of the time of single ones. What is no number equals
-    // nothing, and zero, which has two spellings, is none of ours: a head that was parsed has no NUL.
+    // As numbers of eight bytes, for a tenth of the time of single ones. Those that equal another
+    // spelling, or may be taken for zero where a thread flushes the smallest to it, begin with a NUL
+    // or 0x80, and are not kept. What is no number equals nothing, and so is parsed.
     // The last eight may be some that were compared before.
     const last = length - 8;
     for (let i = 0; i < last; i += 8) {
@@ -98,6 +99,8 @@ export class HeadMemory {
     const isSuitable = head.minor === 1 && end - start <= MOST_BYTES && end - fieldsStart >= 8;
     if (!repeats || !isSuitable || this.#tries === 0) return;
     this.#tries--;
+    // The first of them cannot be in a head that was parsed.
+    if (bytes.subarray(start, end).includes(0x80)) return;
     pool ??= new DataView(new ArrayBuffer(PLACES * MOST_BYTES));
     bytes.copy(new Uint8Array(pool.buffer), this.#place * MOST_BYTES, start, end);
     const holder = holders[this.#place];
@@ -106,5 +109,11 @@ export class HeadMemory {
     this.#head = head;
     this.#lineLength = fieldsStart - start;
     this.#length = end - start;
+  }
+
+  /** The connection is over. */
+  forget(): void {
+    this.#head = null;
+    if (holders[this.#place] === this) holders[this.#place] = undefined;
   }
 }

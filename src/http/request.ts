@@ -7,8 +7,9 @@ import { takesTrailers } from './trailers.ts';
 /** One request: its head, its body as a stream, and the response that belongs to it. */
 export class HTTPRequest {
   readonly connection: HTTPConnection;
-  /** Other requests of the connection may have the same. */
-  readonly head: RequestHead;
+  /** Other requests of the connection may have the same: one that changes it has its own. */
+  #head: RequestHead;
+  #ownsHead = false;
   /** Whether the connection may be kept after it. */
   keepAlive: boolean;
   /** Ends at the end of the body. */
@@ -19,27 +20,52 @@ export class HTTPRequest {
 
   constructor(connection: HTTPConnection, head: RequestHead) {
     this.connection = connection;
-    this.head = head;
+    this.#head = head;
     this.keepAlive = head.keepAlive;
   }
 
+  /** As it was read, or changed. Not to be changed itself. */
+  get head(): RequestHead {
+    return this.#head;
+  }
+
+  #ownHead(): RequestHead {
+    if (!this.#ownsHead) {
+      this.#head = this.#head.copy();
+      this.#ownsHead = true;
+    }
+    return this.#head;
+  }
+
   get method(): string {
-    return this.head.method;
+    return this.#head.method;
+  }
+
+  set method(method: string) {
+    this.#ownHead().method = method;
   }
 
   /** As sent; see `RequestHead`. */
   get target(): string {
-    return this.head.target;
+    return this.#head.target;
+  }
+
+  set target(target: string) {
+    this.#ownHead().target = target;
   }
 
   /** The y of HTTP/1.y. */
   get minor(): 0 | 1 {
-    return this.head.minor;
+    return this.#head.minor;
   }
 
-  /** Lower-case name, value, name, value ... in the order of arrival. */
-  get fields(): readonly string[] {
-    return this.head.fields;
+  /** Lower-case name, value, name, value ... in the order of arrival; they may be changed. */
+  get fields(): string[] {
+    return this.#ownHead().fields as string[];
+  }
+
+  set fields(fields: string[]) {
+    this.#ownHead().fields = fields;
   }
 
   /**
@@ -56,7 +82,7 @@ export class HTTPRequest {
 
   /** Whether the client takes trailers with the response; those of HTTP/1.0 cannot. */
   get takesTrailers(): boolean {
-    const { fields, minor } = this.head;
+    const { fields, minor } = this.#head;
     // A list may come in several lines.
     const isTaker = (name: string, at: number): boolean =>
       at % 2 === 0 && name === 'te' && takesTrailers(fields[at + 1] as string);

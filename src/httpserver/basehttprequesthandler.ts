@@ -40,8 +40,6 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
   #wfile: ResponseFile | null = null;
   #responseHeaders: HeaderList | null = null;
   #status = '';
-  /** Calls and promises of the handler's methods that are at work on the request. */
-  #working = 0;
 
   constructor(request: StreamSocket, clientAddress: ClientAddress, server: HTTPServer) {
     super(request, clientAddress, server);
@@ -69,7 +67,7 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
 
   /** The header fields of the request. */
   get headers(): Headers {
-    this.#headers ??= new Headers(toPairs(this.httpRequest.fields));
+    this.#headers ??= new Headers(toPairs(this.httpRequest.head.fields));
     return this.#headers;
   }
 
@@ -101,21 +99,12 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
 
   respond(request: HTTPRequest): void {
     this.#begin(request);
-    this.#working++;
     try {
       if (this.parseRequest()) this.#watch(this.handleOneRequest(), 'handleOneRequest()');
       else if (!request.response.headSent) this.#answer(400);
     } catch (error) {
       this.#fail(error);
     }
-    this.#working--;
-    this.#letGo();
-  }
-
-  /** An idle connection holds no request, when nobody can be looking at it any more. */
-  #letGo(): void {
-    if (this.#working > 0 || this.httpRequest?.response?.over !== true) return;
-    this.#begin(undefined as unknown as HTTPRequest);
   }
 
   refuse(request: HTTPRequest, error: HTTPError): void {
@@ -130,7 +119,6 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
 
   #begin(request: HTTPRequest): void {
     this.httpRequest = request;
-    this.#working = 0;
     this.#headers = null;
     this.#wfile = null;
     this.#status = '';
@@ -163,18 +151,10 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
   /** @internal As `guard()`, for `logRequest()`: a closure less for every request. */
   tryLogRequest(code?: number | string, size?: number | string): void {
     try {
-      const logging: unknown = this.logRequest(code, size);
-      if (isThenable(logging)) {
-        this.#during(
-          logging,
-          () => {},
-          (error) => this.#report(error),
-        );
-      }
+      this.#observe(this.logRequest(code, size));
     } catch (error) {
       this.#report(error);
     }
-    this.#letGo();
   }
 
   #observe(done: unknown): void {
@@ -211,9 +191,8 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
 
   #await(done: PromiseLike<unknown>, what: string): void {
     const { response } = this.httpRequest;
-    const current = (): boolean => this.httpRequest?.response === response;
-    this.#during(
-      done,
+    const current = (): boolean => this.httpRequest.response === response;
+    done.then(
       () => {
         if (current()) this.#complete();
       },
@@ -222,22 +201,6 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
       },
     );
     if (this.request.blocking) this.#fail(asyncUnderSync(what));
-  }
-
-  /** Keeps the request until `done` has settled. */
-  #during(done: PromiseLike<unknown>, then: () => void, fail: (error: unknown) => void): void {
-    const request = this.httpRequest;
-    this.#working++;
-    const settled = (tell: () => void): void => {
-      tell();
-      if (this.httpRequest !== request) return;
-      this.#working--;
-      this.#letGo();
-    };
-    done.then(
-      () => settled(then),
-      (error) => settled(() => fail(error)),
-    );
   }
 
   #complete(): void {

@@ -15,6 +15,8 @@ const BACK_OFF = 100;
 const SHED_MOST = 8;
 /** So many times running the batch of a turn has to be full for the next to be larger. */
 const FULL_TIMES = 4;
+/** A turn that took longer, in milliseconds, is worth a call in vain. */
+const LONG_TURN = 1;
 /** Milliseconds between two reports of it. */
 const TELL_EVERY = 60_000;
 const NO_DESCRIPTORS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE']);
@@ -34,6 +36,9 @@ export class Listener implements Channel, Timed {
   /** How many are accepted at a time, and how often so many have come running. */
   #batch = 1;
   #full = 0;
+  /** Whether as many have come as were to be accepted, and when that was. */
+  #moreLikely = false;
+  #acceptedAt = 0;
   /** The system has refused the last time. */
   #refused = false;
   /** When that was told last. */
@@ -95,7 +100,7 @@ export class Listener implements Channel, Timed {
    */
   accept(): void {
     if (this.#most === 0) return;
-    this.#acceptMany(Math.min(this.#batch, this.#most));
+    this.#acceptMany(Math.min(this.#wanted(), this.#most));
     while (this.#next < this.#end) {
       const next = this.#next;
       try {
@@ -143,9 +148,18 @@ export class Listener implements Channel, Timed {
 
   /**
    * As many are accepted in a turn as came in those before it. To find that there are no more costs
-   * nearly as much as a connection, while the selector tells of them when it is asked next.
+   * nearly as much as a connection, while the selector tells of them when it is asked next; but
+   * where turns are long, clients had rather not wait for the next ones.
    */
+  #wanted(): number {
+    const now = monotonic();
+    const isLong = now - this.#acceptedAt > LONG_TURN;
+    this.#acceptedAt = now;
+    return this.#moreLikely && isLong ? ACCEPTS : this.#batch;
+  }
+
   #adapt(count: number): void {
+    this.#moreLikely = count >= this.#batch;
     if (count < this.#batch) {
       // None have come when the only one has been aborted by its client.
       this.#batch = Math.max(count, 1);

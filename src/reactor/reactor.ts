@@ -253,10 +253,14 @@ export class Reactor {
     client.ready(EVENT_READ);
     this.#inTurn = true;
     const now = beginTurn();
+    // Whoever is served may ask for it.
+    this.turns++;
     const heard = this.#receive();
     prospect.tell(heard);
-    if (!heard) return false;
-    this.turns++;
+    if (!heard) {
+      this.turns--;
+      return false;
+    }
     this.#ahead.turned(false, now);
     if (this.#deferred.length > 0) this.#proceed();
     return true;

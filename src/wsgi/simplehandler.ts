@@ -48,8 +48,8 @@ export class SimpleHandler extends BaseHandler {
     this.stdin = stdin;
     this.stderr = stderr;
     this.baseEnv = environ;
-    if (this.wsgiMultithread !== multithread) this.wsgiMultithread = multithread;
-    if (this.wsgiMultiprocess !== multiprocess) this.wsgiMultiprocess = multiprocess;
+    if (this.wsgiMultithread !== multithread) setOwn(this, 'wsgiMultithread', multithread);
+    if (this.wsgiMultiprocess !== multiprocess) setOwn(this, 'wsgiMultiprocess', multiprocess);
   }
 
   protected override getStdin(): InputReader {
@@ -63,6 +63,15 @@ export class SimpleHandler extends BaseHandler {
   protected override addCGIVars(): void {
     this.environ = { ...this.baseEnv };
   }
+}
+
+/** A subclass may have a getter of that name, which cannot be assigned to. */
+function setOwn(
+  handler: SimpleHandler,
+  name: 'wsgiMultithread' | 'wsgiMultiprocess',
+  value: boolean,
+): void {
+  Object.defineProperty(handler, name, { value, configurable: true, writable: true });
 }
 
 /** The response to the request that `environ` describes, for a connection that then ends. */

@@ -14,19 +14,36 @@ import {
   post,
   TCP,
 } from '../support/exchange.ts';
+import { programStarter } from '../support/programs.ts';
 import { eventually, RawClient, text } from '../support/rawclient.ts';
 
 const CLOSE = 'Connection: close';
+/** Asks with a small receive buffer, and reads nothing until it is told to. */
+const HESITANT = `
+import socket, sys
+connection = socket.socket()
+connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+connection.connect(('127.0.0.1', int(sys.argv[1])))
+connection.sendall(b'GET /some HTTP/1.0\\r\\n\\r\\n')
+print('asked', flush=True)
+sys.stdin.readline()
+received = b''
+while piece := connection.recv(65536):
+    received += piece
+print(len(received.partition(b'\\r\\n\\r\\n')[2]), flush=True)
+`;
 /** So long that nothing here waits for its end. */
 const timeouts = { linger: 60 };
 const large = Buffer.alloc(64 * 1024, 'x');
+/** Fits into the first window of most. */
+const some = Buffer.alloc(12_000, 'x');
 
 const app: Application = async (environ, startResponse) => {
   const { PATH_INFO } = environ;
   const dismissed: HeaderList = PATH_INFO === '/dismissed' ? [['Connection', 'close']] : [];
   startResponse('200 OK', [...PLAIN, ...dismissed]);
   if (PATH_INFO === '/late') await sleep(5);
-  return [PATH_INFO === '/large' ? large : PATH_INFO];
+  return [{ '/large': large, '/some': some }[PATH_INFO] ?? PATH_INFO];
 };
 
 function isOpen({ server }: Exchange): boolean {
@@ -35,6 +52,7 @@ function isOpen({ server }: Exchange): boolean {
 
 describeBackends('a client that has said that its request is its last', (selector) => {
   const serve = exchanges();
+  const start = programStarter();
   const make = (options: ExchangeOptions = {}): Exchange =>
     serve(app, { selector, timeouts, ...options });
 
@@ -71,6 +89,18 @@ describeBackends('a client that has said that its request is its last', (selecto
     await sleep(20);
     expect(isOpen(exchange)).toBe(true);
     client.halfClose();
+    await eventually(() => !isOpen(exchange), 'the connection is over');
+  });
+
+  it('counts as connected until it can have all of its answer', async () => {
+    const exchange = make({ address: TCP });
+    const client = start('python3', ['-c', HESITANT, `${exchange.server.serverPort}`]);
+    await client.says(/asked/, 'stdout');
+    await eventually(() => isOpen(exchange), 'it is connected');
+    await sleep(50);
+    expect(isOpen(exchange)).toBe(true);
+    client.child.stdin?.end('go on\n');
+    await client.says(new RegExp(`^${some.length}$`, 'm'), 'stdout');
     await eventually(() => !isOpen(exchange), 'the connection is over');
   });
 

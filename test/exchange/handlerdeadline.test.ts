@@ -193,6 +193,17 @@ describeBackends('the deadline of a handler', (selector) => {
     expect(text(await client.response())).toBe('20');
   });
 
+  it('does not count the time in which the rest of a body that nobody reads arrives', async () => {
+    const exchange = serve(hello, { selector, timeouts });
+    const client = await exchange.client();
+    await client.send(post('x'.repeat(20)).slice(0, -10));
+    expect(text(await client.response())).toBe('hello');
+    await sleep(LONG);
+    await client.send('x'.repeat(10) + get());
+    expect(text(await client.response())).toBe('hello');
+    expect(exchange.errors.getValue()).toBe('');
+  });
+
   it('frees the connections of a hundred handlers that never answer, and leaves no timer', async () => {
     const app: Application = () => new Promise(() => {});
     const exchange = serve(app, { selector, timeouts: { ...timeouts, linger: SHORT } });

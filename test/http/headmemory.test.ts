@@ -74,6 +74,18 @@ describe('a head that comes again', () => {
     expect(readings(long, 4).some(({ recalled }) => recalled)).toBe(false);
   });
 
+  it('is not recalled when its connection is over', () => {
+    const memory = new HeadMemory();
+    readings(HELLO, 3, memory);
+    memory.forget();
+    expect(readings(HELLO, 1, memory)[0]?.recalled).toBe(false);
+  });
+
+  it('is not kept with a byte that a number of eight may begin with and be zero', () => {
+    const strange = head('GET / HTTP/1.1', `X: ${'\x80'.repeat(8)}`);
+    expect(readings(strange, 4).some(({ recalled }) => recalled)).toBe(false);
+  });
+
   it('is no longer kept when a thousand connections have come after it', () => {
     const memory = new HeadMemory();
     readings(HELLO, 3, memory);

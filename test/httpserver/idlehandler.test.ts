@@ -1,139 +1,111 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
-import {
-  type Application,
-  type BaseHTTPRequestHandler,
-  WSGIRequestHandler,
-  WSGIServer,
-} from '../../src/index.ts';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { expect, it } from 'vitest';
+import type { Application } from '../../src/index.ts';
 import { exchanges, get, PLAIN } from '../support/exchange.ts';
 import { Handler, handlerKeeper } from '../support/handlers.ts';
 import { eventually } from '../support/rawclient.ts';
 
-const { serve, connect } = handlerKeeper();
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
 
-/** The handlers that were made of the classes that extend what it gives. */
-const made: BaseHTTPRequestHandler[] = [];
-
-abstract class Noted extends Handler {
-  override setup(): void {
-    made.push(this);
-  }
-
-  protected answer(): void {
-    this.sendResponse(200);
-    this.sendHeader('Content-Length', '2');
-    this.endHeaders();
-    this.wfile.write('ok');
-  }
+function collected(reference: WeakRef<object>): boolean {
+  collect();
+  return reference.deref() === undefined;
 }
 
-class Sync extends Noted {
-  doGET(): void {
-    this.answer();
-  }
-}
-
-class Async extends Noted {
-  async doGET(): Promise<void> {
-    await sleep(1);
-    this.answer();
-  }
-}
-
-class NotedWSGI extends WSGIRequestHandler {
-  override setup(): void {
-    made.push(this);
-  }
-}
-
+const exchange = exchanges();
 const hello: Application = (_environ, startResponse) => {
   startResponse('200 OK', PLAIN);
   return ['hello'];
 };
-
-describe('a handler whose connection is idle', () => {
-  it.each([
-    ['sync', Sync],
-    ['async', Async],
-  ])('holds no request (%s)', async (_title, handlerClass) => {
-    const client = await connect(serve(handlerClass));
-    for (let i = 0; i < 2; i++) {
-      await client.send(get());
-      expect((await client.response()).status).toBe(200);
-      const handler = made.at(-1) as BaseHTTPRequestHandler;
-      await eventually(() => handler.httpRequest === undefined, 'the request is let go');
-    }
-  });
-
-  const exchange = exchanges();
-  const results: [title: string, app: Application][] = [
-    ['at once', hello],
-    ['in a promise', async (environ, startResponse) => hello(environ, startResponse)],
-    [
-      'later',
-      async (environ, startResponse) => {
+const results: [title: string, app: Application][] = [
+  ['at once', hello],
+  ['in a promise', async (environ, startResponse) => hello(environ, startResponse)],
+  [
+    'later',
+    async (environ, startResponse) => {
+      await sleep(1);
+      return hello(environ, startResponse);
+    },
+  ],
+  [
+    'in pieces',
+    (_environ, startResponse) => {
+      startResponse('200 OK', PLAIN);
+      return (async function* () {
+        yield 'one';
         await sleep(1);
-        return hello(environ, startResponse);
-      },
-    ],
-    [
-      'in pieces',
-      (_environ, startResponse) => {
-        startResponse('200 OK', PLAIN);
-        return (async function* () {
-          yield 'one';
-          await sleep(1);
-          yield 'two';
-        })();
-      },
-    ],
-  ];
-  it.each(results)('holds no request that an application answered %s', async (_title, app) => {
-    const client = await exchange(app, {
-      serverClass: WSGIServer,
-      handlerClass: NotedWSGI,
-    }).client();
-    for (let i = 0; i < 2; i++) {
-      await client.send(get());
-      expect((await client.response()).status).toBe(200);
-      const handler = made.at(-1) as BaseHTTPRequestHandler;
-      await eventually(() => handler.httpRequest === undefined, 'the request is let go');
+        yield 'two';
+      })();
+    },
+  ],
+];
+
+it.each(results)(
+  'an idle connection holds no environ that was answered %s',
+  async (_title, app) => {
+    const environs: WeakRef<object>[] = [];
+    const noting: Application = (environ, startResponse) => {
+      environs.push(new WeakRef(environ));
+      return app(environ, startResponse);
+    };
+    const client = await exchange(noting, { validate: false }).client();
+    await client.send(get());
+    expect((await client.response()).status).toBe(200);
+    await eventually(() => environs.every(collected), 'the environ has been collected');
+  },
+);
+
+const { serve, connect } = handlerKeeper();
+
+it('a handler has its request until the next one, and at the end', async () => {
+  const seen: string[] = [];
+  class Late extends Handler {
+    doGET(): void {
+      this.sendError(404);
+      setTimeout(() => seen.push(this.path), 20);
     }
-  });
+
+    override finish(): void {
+      seen.push(`${this.path} is over`);
+    }
+  }
+  const client = await connect(serve(Late));
+  await client.send(get('/late'));
+  expect((await client.response()).status).toBe(404);
+  await eventually(() => seen.length > 0, 'it has looked at the path');
+  client.destroy();
+  await eventually(() => seen.length > 1, 'the connection is over');
+  expect(seen.sort()).toEqual(['/late', '/late is over']);
 });
 
-describe('a handler keeps its request', () => {
-  it('while its method is at work, though the answer has been sent', async () => {
-    const paths: string[] = [];
-    class Late extends Noted {
-      async doGET(): Promise<void> {
-        this.sendError(404);
-        await sleep(20);
-        paths.push(this.path);
-      }
+it('what a handler changes of one request is not seen by the next', async () => {
+  const seen: string[][] = [];
+  class Changing extends Handler {
+    override parseRequest(): boolean {
+      const { httpRequest } = this;
+      if (httpRequest.target === '/admin') httpRequest.fields.push('x-role', 'admin');
+      if (httpRequest.target === '/old') httpRequest.target = '/new';
+      return true;
     }
-    const client = await connect(serve(Late));
-    await client.send(get('/late'));
-    await client.response();
-    await eventually(() => paths.length > 0, 'the handler is done');
-    expect(paths).toEqual(['/late']);
-  });
 
-  it('while it is being logged', async () => {
-    const lines: string[] = [];
-    class Logging extends Sync {
-      override async logRequest(): Promise<void> {
-        await sleep(20);
-        lines.push(this.requestline);
-      }
+    doGET(): void {
+      seen.push([this.path, this.headers.get('X-Role') ?? 'none']);
+      this.sendResponse(204);
+      this.endHeaders();
     }
-    const client = await connect(serve(Logging as unknown as typeof Sync));
-    await client.send(get('/logged'));
-    await client.response();
-    await eventually(() => lines.length > 0, 'it is logged');
-    expect(lines).toEqual(['GET /logged HTTP/1.1']);
-    const handler = made.at(-1) as BaseHTTPRequestHandler;
-    await eventually(() => handler.httpRequest === undefined, 'the request is let go');
-  });
+  }
+  const client = await connect(serve(Changing));
+  const paths = ['/user', '/user', '/admin', '/admin', '/user', '/old', '/old', '/user', '/admin'];
+  for (const path of paths) {
+    await client.send(get(path));
+    expect((await client.response()).status).toBe(204);
+  }
+  const expected = paths.map((path) => [
+    path === '/old' ? '/new' : path,
+    path === '/admin' ? 'admin' : 'none',
+  ]);
+  expect(seen).toEqual(expected);
 });

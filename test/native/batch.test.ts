@@ -155,7 +155,7 @@ describe('sendMany', () => {
     expect(drain(peer)).toBeGreaterThan(0);
   });
 
-  it('the last bytes of a TCP connection, which may wait for its end, go with it', async () => {
+  it('the last bytes of a TCP connection, which may wait for its end, arrive', async () => {
     const { batch, output, sends, accepts } = makeBatch();
     const listener = descriptors.keep(native.socket(native.AF_INET));
     native.bind(listener, native.AF_INET, '127.0.0.1', 0);
