@@ -212,10 +212,20 @@ function clientAddress(accepts: Int32Array, entry: number): ClientAddress {
   return [native.formatIPv6(first, second, third, fourth), port];
 }
 
-/** The word holds the address in network order, so its bytes in memory are the four numbers. */
+let lastWord = 0;
+let lastText = '0.0.0.0';
+
+/**
+ * The word holds the address in network order, so its bytes in memory are the four numbers. Many
+ * connections of one client, such as a proxy, have the same text.
+ */
 function formatIPv4(word: number): string {
-  const [a, b, c, d] = [word & 255, (word >> 8) & 255, (word >> 16) & 255, word >>> 24];
-  return isLittleEndian ? `${a}.${b}.${c}.${d}` : `${d}.${c}.${b}.${a}`;
+  if (word !== lastWord) {
+    const [a, b, c, d] = [word & 255, (word >> 8) & 255, (word >> 16) & 255, word >>> 24];
+    lastWord = word;
+    lastText = isLittleEndian ? `${a}.${b}.${c}.${d}` : `${d}.${c}.${b}.${a}`;
+  }
+  return lastText;
 }
 
 const isLittleEndian = endianness() === 'LE';
