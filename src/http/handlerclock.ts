@@ -15,12 +15,12 @@ export class HandlerClock {
 
   start(now: number): void {
     this.#moved = 0;
-    this.due = now + this.#seconds * 1000;
+    this.#restart(now);
   }
 
   /** What kept the handler waiting has gone: it gets as long again. */
   drained(now: number): void {
-    if (this.due !== Infinity) this.due = now + this.#seconds * 1000;
+    if (this.due !== Infinity) this.#restart(now);
   }
 
   stop(): void {
@@ -35,7 +35,11 @@ export class HandlerClock {
     const clientWaited = body.waiting || socket.buffered > 0 || socket.drainDue;
     if (moved === this.#moved && !clientWaited) return true;
     this.#moved = moved;
-    this.due = now + this.#seconds * 1000;
+    this.#restart(now);
     return false;
+  }
+
+  #restart(now: number): void {
+    this.due = now + this.#seconds * 1000;
   }
 }

@@ -71,7 +71,8 @@ function setOwn(
   name: 'wsgiMultithread' | 'wsgiMultiprocess',
   value: boolean,
 ): void {
-  Object.defineProperty(handler, name, { value, configurable: true, writable: true });
+  const own = { value, configurable: true, enumerable: true, writable: true };
+  Object.defineProperty(handler, name, own);
 }
 
 /** The response to the request that `environ` describes, for a connection that then ends. */
