@@ -34,7 +34,7 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
   static serverVersion = `ryegate/${VERSION}`;
 
   declare readonly server: HTTPServer;
-  /** The request that is being answered; undefined between requests. */
+  /** The request that is being answered, or was last; undefined before the first. */
   declare httpRequest: HTTPRequest;
   #headers: Headers | null = null;
   #wfile: ResponseFile | null = null;

@@ -2,7 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
-import type { Application } from '../../src/index.ts';
+import {
+  type Application,
+  type ClientAddress,
+  type Handling,
+  type StreamSocket,
+  WSGIRequestHandler,
+  WSGIServer,
+} from '../../src/index.ts';
 import { exchanges, get, PLAIN } from '../support/exchange.ts';
 import { Handler, handlerKeeper } from '../support/handlers.ts';
 import { eventually } from '../support/rawclient.ts';
@@ -57,6 +64,30 @@ it.each(results)(
     await eventually(() => environs.every(collected), 'the environ has been collected');
   },
 );
+
+it('an idle connection of the usual handler holds no request', async () => {
+  const requests: WeakRef<object>[] = [];
+  class Noting extends WSGIServer {
+    override finishRequest(socket: StreamSocket, address: ClientAddress): Handling {
+      const handler = new WSGIRequestHandler(socket, address, this);
+      const respond = handler.respond;
+      handler.respond = (request) => {
+        requests.push(new WeakRef(request), new WeakRef(request.response));
+        respond.call(handler, request);
+      };
+      return handler.run();
+    }
+  }
+  const client = await exchange(hello, { validate: false, serverClass: Noting }).client();
+  for (let i = 0; i < 3; i++) {
+    await client.send(get());
+    expect((await client.response()).status).toBe(200);
+  }
+  expect(requests).toHaveLength(6);
+  await eventually(() => requests.every(collected), 'the requests have been collected');
+  await client.send(get());
+  expect((await client.response()).status).toBe(200);
+});
 
 const { serve, connect } = handlerKeeper();
 

@@ -107,6 +107,11 @@ export function exchanges(): (app: Application, options?: ExchangeOptions) => Ex
     const { serverClass, handlerClass, ...settings } = rest;
     const errors = new StringErrorStream();
     class Handler extends WSGIRequestHandler {
+      static {
+        // Passes for the class itself, which lets go of its requests.
+        Handler.prototype.constructor = WSGIRequestHandler;
+      }
+
       override getStderr(): StringErrorStream {
         return errors;
       }
