@@ -14,7 +14,6 @@ export interface OutputFile {
  * whole response, head included, or the `Response` of a request that a server has read.
  */
 export class SimpleHandler extends BaseHandler {
-  // Declared only: fields of its own would keep V8 from making one function of the constructors.
   declare readonly stdin: InputReader;
   declare readonly stderr: ErrorStream;
   declare readonly baseEnv: Environ;
