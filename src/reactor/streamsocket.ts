@@ -1,5 +1,5 @@
 import { monotonic } from '../clock.ts';
-import { checkChunk } from '../io/chunk.ts';
+import { type Chunk, checkChunk } from '../io/chunk.ts';
 import { native } from '../native.ts';
 import { EVENT_READ, EVENT_WRITE } from '../selectors/selector.ts';
 import type { ServerAddress } from './address.ts';
@@ -162,6 +162,14 @@ export class StreamSocket implements Channel, Deferred, Timed {
     if (this.#state !== 'open' || text.length === 0) return;
     this.#buffered += text.length;
     this.#reactor.output.latin1(this, text);
+    this.#reactor.wantFlush();
+  }
+
+  /** As `write(head)` and a write of `body`, which is bytes or text of code points up to U+00FF. */
+  writeBoth(head: Uint8Array, body: Chunk): void {
+    if (this.#state !== 'open') return;
+    this.#buffered += head.length + body.length;
+    this.#reactor.output.both(this, head, body);
     this.#reactor.wantFlush();
   }
 

@@ -214,8 +214,8 @@ export abstract class BaseHandler implements Producer {
   /** The whole body in one chunk, so that its length is known. */
   private finishWith(chunk: Chunk): void {
     const size = byteLength(chunk);
-    if (!this.response.headSent) this.sendHeaders(size);
-    this.response.write(chunk, size);
+    const sent = !this.response.headSent && this.sendHeaders(size, chunk) === true;
+    if (!sent) this.response.write(chunk, size);
     this.finishContent();
   }
 
@@ -226,15 +226,18 @@ export abstract class BaseHandler implements Producer {
     this.response.write(chunk);
   }
 
-  /** Sends the head; `length` is the body's in bytes, -1 if not known. */
-  protected sendHeaders(length: number): void {
+  /**
+   * Sends the head. `length` is the body's in bytes, -1 if not known; `body` is all of it, and true is
+   * returned when it has been sent along.
+   */
+  protected sendHeaders(length: number, body: Chunk | null = null): unknown {
     if (this.status === null) {
       throw new RyegateError(
         'ERR_RYEGATE_NO_START_RESPONSE',
         'the application returned a result without a call of startResponse(status, headers)',
       );
     }
-    this.response.start(this.status, this.checkedHeaders as HeaderList, length);
+    return this.response.start(this.status, this.checkedHeaders as HeaderList, length, body);
   }
 
   /** The result is complete. */

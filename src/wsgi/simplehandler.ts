@@ -81,6 +81,10 @@ function responseTo(stdout: OutputFile, stderr: ErrorStream, environ: Environ): 
     now: Number.NaN,
     write: (bytes) => stdout.write(bytes),
     writeLatin1: (text) => stdout.write(Buffer.from(text, 'latin1')),
+    writeBoth: (head, body) => {
+      stdout.write(head);
+      stdout.write(typeof body === 'string' ? Buffer.from(body, 'latin1') : body);
+    },
   };
   const owner: ResponseOwner = {
     responseBegins() {},

@@ -15,8 +15,9 @@ describeBackends('output', (name) => {
     const pieces = Array.from({ length: 100 }, (_, index) => `piece ${index};`);
     protocol.onData = () => {
       for (const [index, piece] of pieces.entries()) {
-        if (index % 2 === 0) socket.writeLatin1(piece);
-        else socket.write(Buffer.from(piece));
+        if (index % 3 === 0) socket.writeLatin1(piece);
+        else if (index % 3 === 1) socket.write(Buffer.from(piece));
+        else socket.writeBoth(Buffer.from(piece.slice(0, 3)), piece.slice(3));
       }
       expect(socket.buffered).toBe(pieces.join('').length);
     };
@@ -70,7 +71,7 @@ describeBackends('output', (name) => {
     });
   });
 
-  it('keeps the order over short sends of copied, external and latin1 writes', async () => {
+  it('keeps the order over short sends of copied, external, latin1 and joined writes', async () => {
     const bench = makeBench(name);
     const { socket, protocol, peer } = bench.connect();
     const sent = createHash('sha256');
@@ -81,8 +82,20 @@ describeBackends('output', (name) => {
         const bytes = Buffer.alloc(size, `${seed}.${index}\xe9`, 'latin1');
         sent.update(bytes);
         total += size;
-        if ((seed + index) % 2 === 0) socket.write(bytes);
-        else socket.writeLatin1(bytes.toString('latin1'));
+        const rest = bytes.subarray(1);
+        switch ((seed + index) % 4) {
+          case 0:
+            socket.write(bytes);
+            break;
+          case 1:
+            socket.writeLatin1(bytes.toString('latin1'));
+            break;
+          case 2:
+            socket.writeBoth(bytes.subarray(0, 1), rest);
+            break;
+          default:
+            socket.writeBoth(bytes.subarray(0, 1), rest.toString('latin1'));
+        }
       }
     };
     protocol.onData = () => {
