@@ -1,3 +1,4 @@
+import { Spelling } from './byteview.ts';
 import { InternTable } from './intern.ts';
 
 /**
@@ -94,6 +95,11 @@ const COMMON = [
 
 /** Common request fields, lower-case, found in any case. */
 export const FIELD_NAMES: InternTable = new InternTable([...RULED, ...SINGLETONS, ...COMMON], 0x20);
+
+/** By its id in `FIELD_NAMES`: a name with the colon behind it, in any case. */
+export const NAMES_WITH_COLON: readonly Spelling[] = FIELD_NAMES.names.map(
+  (name) => new Spelling(`${name}:`, true),
+);
 
 /** The rule of a field by its id in `FIELD_NAMES`. */
 export const FIELD_RULES: Uint8Array = Uint8Array.from(FIELD_NAMES.names, (_, id) =>

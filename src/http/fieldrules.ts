@@ -1,3 +1,4 @@
+import { Spelling, viewOf } from './byteview.ts';
 import * as grammar from './grammar.ts';
 import { HTTPError } from './httperror.ts';
 import { InternTable } from './intern.ts';
@@ -11,6 +12,7 @@ const { COMMA, DIGIT, equalsIgnoreCase, isToken, latin1, skipOWS, trimOWS, trimO
 export const OPTION_CLOSE = 1;
 export const OPTION_KEEP_ALIVE = 2;
 const OPTIONS: InternTable = new InternTable(['close', 'keep-alive'], 0x20);
+const KEEP_ALIVE = new Spelling('keep-alive\r\n', true);
 const OPTION_BITS = [0, OPTION_CLOSE, OPTION_KEEP_ALIVE];
 
 /** The digits of 2^53 - 1. */
@@ -55,8 +57,13 @@ export function checkTransferEncoding(bytes: Buffer, from: number, to: number, m
   );
 }
 
-/** The bits of `close` and `keep-alive` in a Connection value (RFC 9110 section 7.6.1). */
+/**
+ * The bits of `close` and `keep-alive` in a Connection value (RFC 9110 section 7.6.1), which is
+ * part of a line that ends with CRLF.
+ */
 export function connectionOptions(bytes: Buffer, from: number, to: number): number {
+  // What browsers send: to compare it takes a tenth off the time of their head.
+  if (KEEP_ALIVE.startsAt(viewOf(bytes), from, to + 2)) return OPTION_KEEP_ALIVE;
   let options = 0;
   let i = from;
   while (i < to) {

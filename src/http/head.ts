@@ -1,4 +1,5 @@
 import { isAuthority } from './authority.ts';
+import { type Spelling, viewOf } from './byteview.ts';
 import * as fieldNames from './fieldnames.ts';
 import {
   bodyTooLarge,
@@ -17,12 +18,13 @@ import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import * as requestLine from './requestline.ts';
 
 // Constants of this module are folded into machine code, imported ones are read at every use.
-const { COLON, CR, equalsIgnoreCase, isFieldValue, latin1, LF, skipOWS, TCHAR, trimOWSEnd } =
+const { COLON, CR, equalsIgnoreCase, fieldValueEnd, latin1, LF, skipOWS, TCHAR, trimOWSEnd } =
   grammar;
 const {
   FIELD_NAMES,
   FIELD_RULES,
   METHODS,
+  NAMES_WITH_COLON,
   RULE_CONNECTION,
   RULE_CONTENT_LENGTH,
   RULE_EXPECT,
@@ -30,7 +32,7 @@ const {
   RULE_NONE,
   RULE_TRANSFER_ENCODING,
 } = fieldNames;
-const { METHOD_END, METHOD_START, MINOR, MORE, scanRequestLine, TARGET_END } = requestLine;
+const { METHOD, METHOD_END, METHOD_START, MINOR, MORE, scanRequestLine, TARGET_END } = requestLine;
 
 const NO_FIELDS: readonly string[] = [];
 
@@ -68,11 +70,18 @@ export class RequestHead {
 }
 
 /** Number of fields scanned, and offset of the first line that is not. */
-const COUNT = 4;
-const NEXT = 5;
-const FIRST_FIELD = 6;
-/** Per field: start and end of the name, start and end of the value. */
-const FIELD_SLOTS = 4;
+const COUNT = 5;
+const NEXT = 6;
+const FIRST_FIELD = 7;
+/** Per field: id of the name or 0, start and end of the name, start and end of the value. */
+const FIELD_SLOTS = 5;
+
+/**
+ * The name that came last behind each, by id; 0 stands for the request line before and for none
+ * behind. Clients of a kind send their names in the same order: to compare one, instead of to scan
+ * and to find it, takes a quarter off the time of a browser's head. No result depends on it.
+ */
+const followers = new Uint8Array(FIELD_NAMES.names.length);
 
 /** Offsets relative to the start of the head being parsed; grows with `headerCount`. */
 let scratch: Int32Array = new Int32Array(FIRST_FIELD + FIELD_SLOTS * DEFAULT_LIMITS.headerCount);
@@ -107,7 +116,7 @@ export function parseHead(
     if (memory !== null && next !== MORE && slots[MINOR] === 1) {
       const taken = memory.recallFields(bytes, next, stop, head);
       if (taken > 0) {
-        readRequestLine(latin1(bytes, start, next), bytes, start, slots, head);
+        readRequestLine(latin1(bytes, start, next), slots, head);
         return next - start + taken;
       }
     }
@@ -122,7 +131,7 @@ export function parseHead(
     if (headEnd === MORE && end >= last) throw tooLarge('head', 'headerBytes');
   } catch (error) {
     // The answer depends on the method (RFC 9110 section 9.3.2), and the log shows the line.
-    if (next !== MORE) readRequestLine(latin1(bytes, start, next), bytes, start, slots, head);
+    if (next !== MORE) readRequestLine(latin1(bytes, start, next), slots, head);
     throw error;
   }
   if (headEnd === MORE) {
@@ -158,60 +167,77 @@ function scanFields(
   limits: Limits,
   slots: Int32Array,
 ): number {
+  const view = viewOf(bytes);
   let line = from;
   let count = slots[COUNT] as number;
   let slot = FIRST_FIELD + FIELD_SLOTS * count;
+  let previous = 0;
   while (line < end) {
-    let i = line;
-    if (bytes[i] === CR) {
-      if (i + 1 === end) break;
-      if (bytes[i + 1] !== LF) throw refusedByte(CR);
+    if (bytes[line] === CR) {
+      if (line + 1 === end) break;
+      if (bytes[line + 1] !== LF) throw refusedByte(CR);
       slots[COUNT] = count;
-      return i + 2;
+      return line + 2;
     }
     if (count === limits.headerCount) throw tooLarge('number of fields', 'headerCount');
     const lineEnd = line + limits.headerField;
     const stop = Math.min(end, lineEnd);
-    while (i < stop && TCHAR[bytes[i] as number] === 1) i++;
-    if (i === stop) {
-      if (i === end) break;
-      throw tooLarge('field', 'headerField');
+    let id = followers[previous] as number;
+    const expected = NAMES_WITH_COLON[id] as Spelling;
+    let colon = line + expected.length - 1;
+    if (id === 0 || !expected.startsAt(view, line, stop)) {
+      colon = scanName(bytes, line, stop, end);
+      if (colon === MORE) break;
+      id = FIELD_NAMES.find(bytes, line, colon);
+      if (id !== 0) followers[previous] = id;
     }
-    if (bytes[i] !== COLON || i === line) throw refusedByte(bytes[i] as number);
-    const nameEnd = i;
-    const valueStart = skipOWS(bytes, i + 1, stop);
-    i = valueStart;
-    while (i < stop && isFieldValue(bytes[i] as number)) i++;
-    if (i === end) break;
-    if (bytes[i] !== CR) {
-      throw i === lineEnd ? tooLarge('field', 'headerField') : refusedByte(bytes[i] as number);
+    if (id !== 0) previous = id;
+    const valueStart = skipOWS(bytes, colon + 1, stop);
+    const valueEnd = fieldValueEnd(view, valueStart, stop);
+    if (valueEnd + 2 > end || bytes[valueEnd] !== CR || bytes[valueEnd + 1] !== LF) {
+      checkLineEnd(bytes, valueEnd, end, lineEnd);
+      break;
     }
-    if (i + 1 === end) break;
-    if (bytes[i + 1] !== LF) throw refusedByte(CR);
-    slots[slot] = line - start;
-    slots[slot + 1] = nameEnd - start;
-    slots[slot + 2] = valueStart - start;
-    slots[slot + 3] = trimOWSEnd(bytes, valueStart, i) - start;
+    slots[slot] = id;
+    slots[slot + 1] = line - start;
+    slots[slot + 2] = colon - start;
+    slots[slot + 3] = valueStart - start;
+    slots[slot + 4] = trimOWSEnd(bytes, valueStart, valueEnd) - start;
     slot += FIELD_SLOTS;
     count++;
-    line = i + 2;
+    line = valueEnd + 2;
   }
   slots[COUNT] = count;
   slots[NEXT] = line - start;
   return MORE;
 }
 
+/** The position of the colon behind the name at `from`, or `MORE`. */
+function scanName(bytes: Buffer, from: number, stop: number, end: number): number {
+  let i = from;
+  while (i < stop && TCHAR[bytes[i] as number] === 1) i++;
+  if (i === stop) {
+    if (i === end) return MORE;
+    throw tooLarge('field', 'headerField');
+  }
+  if (bytes[i] !== COLON || i === from) throw refusedByte(bytes[i] as number);
+  return i;
+}
+
+/** Throws unless what is at `at`, where no CRLF is, may become one with more bytes. */
+function checkLineEnd(bytes: Buffer, at: number, end: number, lineEnd: number): void {
+  if (at === end) return;
+  if (bytes[at] !== CR) {
+    throw at === lineEnd ? tooLarge('field', 'headerField') : refusedByte(bytes[at] as number);
+  }
+  if (at + 1 < end) throw refusedByte(CR);
+}
+
 /** Makes the strings of a scanned request line, with which `text` begins. */
-function readRequestLine(
-  text: string,
-  bytes: Buffer,
-  start: number,
-  slots: Int32Array,
-  head: RequestHead,
-): void {
+function readRequestLine(text: string, slots: Int32Array, head: RequestHead): void {
   const methodStart = slots[METHOD_START] as number;
   const methodEnd = slots[METHOD_END] as number;
-  const method = METHODS.find(bytes, start + methodStart, start + methodEnd);
+  const method = slots[METHOD] as number;
   head.method =
     method === 0 ? text.substring(methodStart, methodEnd) : (METHODS.names[method] as string);
   head.target = text.substring(methodEnd + 1, slots[TARGET_END] as number);
@@ -228,7 +254,7 @@ function readHead(
   head: RequestHead,
 ): void {
   const text = latin1(bytes, start, headEnd);
-  readRequestLine(text, bytes, start, slots, head);
+  readRequestLine(text, slots, head);
   const names = FIELD_NAMES.names;
   const count = slots[COUNT] as number;
   // Of the right size: one that grows takes a quarter longer for a small head, and 136 bytes more.
@@ -237,13 +263,13 @@ function readHead(
   let seen = 0;
   const slotsEnd = FIRST_FIELD + FIELD_SLOTS * count;
   for (let slot = FIRST_FIELD; slot < slotsEnd; slot += FIELD_SLOTS) {
-    const nameStart = slots[slot] as number;
-    const nameEnd = slots[slot + 1] as number;
-    const from = slots[slot + 2] as number;
-    const to = slots[slot + 3] as number;
-    const id = FIELD_NAMES.find(bytes, start + nameStart, start + nameEnd);
+    const id = slots[slot] as number;
+    const from = slots[slot + 3] as number;
+    const to = slots[slot + 4] as number;
     const name =
-      id === 0 ? text.substring(nameStart, nameEnd).toLowerCase() : (names[id] as string);
+      id === 0
+        ? text.substring(slots[slot + 1] as number, slots[slot + 2] as number).toLowerCase()
+        : (names[id] as string);
     if (id === 0 && isHidden(name, limits)) continue;
     fields[used] = name;
     fields[used + 1] = text.substring(from, to);

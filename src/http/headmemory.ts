@@ -1,3 +1,4 @@
+import { viewOf } from './byteview.ts';
 import type { RequestHead } from './head.ts';
 
 /** So many connections have a head kept at a time, each of so many bytes at most: 1 MiB in all. */
@@ -11,18 +12,6 @@ const TRIES = 3;
 const holders: (HeadMemory | undefined)[] = [];
 let pool: DataView | null = null;
 let lastPlace = 0;
-
-/** The bytes that were looked at last: mostly a reactor's, which are always the same. */
-let lastBytes: Buffer | null = null;
-let lastView: DataView;
-
-function viewOf(bytes: Buffer): DataView {
-  if (bytes !== lastBytes) {
-    lastBytes = bytes;
-    lastView = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  }
-  return lastView;
-}
 
 /**
  * What a client sends again and again on one connection: its header fields, often with the same

@@ -6,44 +6,74 @@ import { type Limits, resolveLimits } from '../../src/http/limits.ts';
 import { binaryText, cuts, endsOf } from './arbitraries.ts';
 import { generateCase } from './generator.ts';
 
-/** Bytes that may only be read from `start` to `end`: anything beyond throws. */
-function fenced(bytes: Buffer, start: number, end: number): Buffer {
+/**
+ * A buffer of `text` and nothing else, with no memory around it that a view could show. Of single
+ * bytes, those beyond it would be undefined: to read one throws.
+ */
+function fenced(text: string): Buffer {
+  const bytes = Buffer.from(new ArrayBuffer(text.length));
+  bytes.write(text, 'latin1');
   return new Proxy(bytes, {
     get(target, key) {
-      if (typeof key === 'string' && /^\d+$/.test(key)) {
-        if (Number(key) < start || Number(key) >= end) throw new Error(`byte ${key} is read`);
-        return target[Number(key)];
+      if (key === 'buffer' || key === 'byteOffset' || key === 'length') return target[key];
+      if (typeof key === 'string' && /^-?\d+$/.test(key)) {
+        const byte = target[Number(key)];
+        if (byte === undefined) throw new Error(`byte ${key} is read`);
+        return byte;
       }
       if (key !== 'latin1Slice') throw new Error(`${String(key)} is used`);
       return (from: number, to: number) => {
-        if (from < start || to > end) throw new Error(`bytes ${from} to ${to} are read`);
+        if (from < 0 || to > text.length) throw new Error(`bytes ${from} to ${to} are read`);
         return target.toString('latin1', from, to);
       };
     },
   });
 }
 
+type Place = (text: string) => { bytes: Buffer; start: number };
+
+/** In the midst of a buffer, with the same on both sides. */
+function amid(around: string): Place {
+  return (text) => ({
+    bytes: Buffer.from(around + text + around, 'latin1'),
+    start: around.length,
+  });
+}
+
+/** Whatever is read beyond the bytes of a head, by whatever means, one of these makes a difference. */
+const PLACES: readonly Place[] = [
+  (text) => ({ bytes: fenced(text), start: 0 }),
+  amid('a:a:a:a'),
+  amid('\r\n\r\n\r\n'),
+  amid('\0\x7f\0\x7f\0'),
+];
+
 /** Visible, SP, HTAB or from 0x80 on. */
 function isVisible(character: string): boolean {
   return character === '\t' || (character >= ' ' && character !== '\x7f');
 }
 
-type Parsed = { taken: number; head: object } | { code: string; status: number };
+type Parsed = { taken: number; head: object } | Pick<HTTPError, 'code' | 'status' | 'message'>;
 
-/** Parses what has come up to each of `ends`, from another place of another buffer each time. */
+/** Parses what has come up to each of `ends`, which must give the same wherever it stands. */
 function parse(text: string, ends: readonly number[], limits: Limits): Parsed {
+  const [parsed, ...others] = PLACES.map((place) => parseIn(place, text, ends, limits));
+  for (const other of others) expect(other).toEqual(parsed);
+  return parsed as Parsed;
+}
+
+function parseIn(place: Place, text: string, ends: readonly number[], limits: Limits): Parsed {
   const head = new RequestHead();
   let taken = 0;
   try {
     for (const end of ends) {
-      const start = end % 5;
-      const bytes = Buffer.from(`${'\n'.repeat(start)}${text.slice(0, end)}\r\n\r\n`, 'latin1');
-      taken = parseHead(fenced(bytes, start, start + end), start, start + end, limits, head);
+      const { bytes, start } = place(text.slice(0, end));
+      taken = parseHead(bytes, start, start + end, limits, head);
       if (taken > 0) break;
     }
   } catch (error) {
     if (!(error instanceof HTTPError)) throw error;
-    return { code: error.code, status: error.status };
+    return { code: error.code, status: error.status, message: error.message };
   }
   // What is kept of a head that is not complete may differ.
   return { taken, head: taken > 0 ? { ...head } : {} };
