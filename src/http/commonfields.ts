@@ -10,14 +10,11 @@ export class CommonFields {
   turn: number = Number.NaN;
   /** Date and Server. */
   readonly text: string;
-  /** The end of the head of a response after which the connection is kept. */
-  readonly end: string;
 
   constructor(settings: ResponseSettings, date: string) {
     this.settings = settings;
     this.date = date;
     this.text = this.without({ date: false, server: false });
-    this.end = `${settings.keptFields}\r\n`;
   }
 
   /** Date and Server, as far as they have not been given. */

@@ -13,7 +13,7 @@ export class ConstantHeaders {
   #status = '';
   #text = '';
   #common: CommonFields | null = null;
-  #framing = '';
+  #end = '';
   #whole: Uint8Array | null = null;
 
   /** `list` has been checked. */
@@ -38,18 +38,19 @@ export class ConstantHeaders {
   }
 
   /**
-   * The whole head of a response after which the connection is kept, from the second time on that it
-   * is the same. Joining and encoding it anew takes a fifth of a request for a file.
+   * The whole head of a response after which the connection is kept, which ends with `end`; from the
+   * second time on that it is the same. Joining and encoding it anew takes a fifth of a request for a
+   * file.
    */
-  whole(status: string, common: CommonFields, framing: string): Uint8Array | null {
+  whole(status: string, common: CommonFields, end: string): Uint8Array | null {
     const text = this.text(status);
-    if (common !== this.#common || framing !== this.#framing) {
+    if (common !== this.#common || end !== this.#end) {
       this.#common = common;
-      this.#framing = framing;
+      this.#end = end;
       this.#whole = null;
       return null;
     }
-    this.#whole ??= encode(text + common.text + framing + common.end);
+    this.#whole ??= encode(text + common.text + common.settings.keptFields + end);
     return this.#whole;
   }
 }

@@ -15,8 +15,11 @@ export interface ByteSink {
   write(bytes: Uint8Array): void;
   /** Text of code points up to U+00FF. */
   writeLatin1(text: string): void;
-  /** As `write(head)` and a write of `body`, if that is text one of code points up to U+00FF. */
-  writeBoth(head: Uint8Array, body: Chunk): void;
+  /**
+   * Writes `head`, behind it `length` in decimal digits and an empty line if it is not -1, and
+   * `body`, which is bytes or text of code points up to U+00FF.
+   */
+  writeMessage(head: Uint8Array, length: number, body: Chunk): void;
   /** Whether a producer should wait until it is told of the drain. */
   readonly congested: boolean;
   /** Monotonic milliseconds, the same throughout a turn of the reactor; NaN without one. */
@@ -84,8 +87,13 @@ export function keptFields(seconds: number): string {
   return `Connection: keep-alive\r\n${hint}`;
 }
 
-/** The end of the head of a response after which the connection closes. */
-const CLOSE = 'Connection: close\r\n\r\n';
+const CLOSE = 'Connection: close\r\n';
+
+// The ends of heads.
+const END = '\r\n';
+const CHUNKED = 'Transfer-Encoding: chunked\r\n\r\n';
+/** The number and an empty line follow: apart, so that what precedes is the same for all lengths. */
+const SIZED = 'Content-Length: ';
 
 let lastStatus = '';
 let lastCode = 0;
@@ -219,31 +227,33 @@ export class Response {
     this.#owner.responseBegins(this);
     this.status = code;
     const bare = this.#isBare(code);
-    const framing = this.#framingFields(given.length >= 0, bare);
+    const end = this.#headEnd(given.length >= 0, bare);
     const common = commonFields(this.#settings, this.#sink.now);
     const own = given.date || given.server;
     if (constant !== undefined && !own && !bare && this.keepAlive) {
-      const head = constant.whole(status, common, framing);
-      if (head !== null) return this.#sendHead(head, length, body);
+      const head = constant.whole(status, common, end);
+      if (head !== null) return this.#sendHead(head, end === SIZED, length, body);
     }
     const isKnown = constant !== undefined && !bare;
     const head = isKnown ? constant.text(status) : renderHead(status, headers, bare);
     const added = own ? common.without(given) : common.text;
-    this.#sink.writeLatin1(head + added + framing + (this.keepAlive ? common.end : CLOSE));
+    const connection = this.keepAlive ? this.#settings.keptFields : CLOSE;
+    const size = end === SIZED ? `${this.#declared}\r\n\r\n` : '';
+    this.#sink.writeLatin1(head + added + connection + end + size);
     return false;
   }
 
   /** Whether `body` has been sent with it. */
-  #sendHead(head: Uint8Array, length: number, body: Chunk | null): boolean {
-    const isWhole = this.#framing === 'length' && this.#declared === length;
+  #sendHead(head: Uint8Array, sized: boolean, length: number, body: Chunk | null): boolean {
     // A string of as many bytes is one of ASCII.
-    if (body === null || !isWhole || body.length !== length) {
-      this.#sink.write(head);
-      return false;
-    }
-    this.#sink.writeBoth(head, body);
-    this.#written = length;
-    return true;
+    const isSent =
+      body !== null &&
+      body.length === length &&
+      this.#framing === 'length' &&
+      this.#declared === length;
+    this.#sink.writeMessage(head, sized ? this.#declared : -1, isSent ? body : '');
+    if (isSent) this.#written = length;
+    return isSent;
   }
 
   /** Whether the response must not say how long its body is; RFC 9110 section 8.6. */
@@ -268,13 +278,12 @@ export class Response {
     }
   }
 
-  #framingFields(lengthGiven: boolean, bare: boolean): string {
-    let fields = '';
-    if (this.#framing === 'length' && !lengthGiven)
-      fields = `Content-Length: ${this.#declared}\r\n`;
-    else if (this.#framing === 'chunked') fields = 'Transfer-Encoding: chunked\r\n';
+  #headEnd(lengthGiven: boolean, bare: boolean): string {
+    let end = END;
+    if (this.#framing === 'length' && !lengthGiven) end = SIZED;
+    else if (this.#framing === 'chunked') end = CHUNKED;
     if (bare || this.#context.method === 'HEAD') this.#framing = 'none';
-    return fields;
+    return end;
   }
 
   /**

@@ -27,6 +27,10 @@ const SOCKET_FAULTS: ReadonlySet<number> = new Set(
   ].map((number) => -number),
 );
 
+const CR = 0x0d;
+const LF = 0x0a;
+const ZERO = 0x30;
+
 const COPY_FILE = 1;
 const WAIT_FOR_FILE = 2;
 const LAST = 4;
@@ -67,19 +71,20 @@ export class Output {
     } else socket.queue?.copy(Buffer.from(text, 'latin1'));
   }
 
-  /** Both at once for less, where they fit. */
-  both(socket: StreamSocket, head: Uint8Array, body: Chunk): void {
-    const size = head.length + body.length;
+  /** See `StreamSocket.writeMessage()`. Its pieces are written at once, where they fit. */
+  message(socket: StreamSocket, head: Uint8Array, length: number, body: Chunk): void {
+    const size = head.length + lengthOfSize(length) + body.length;
     if (size < COPY_LIMIT && this.#reserve(socket, size)) {
       const { output } = this.#slabs;
-      const at = this.#used + head.length;
       output.set(head, this.#used);
+      const at = writeSize(length, output, this.#used + head.length);
       if (typeof body === 'string') writeText(body, output, at);
       else output.set(body, at);
       this.#commit(size);
       return;
     }
     this.bytes(socket, head);
+    if (length >= 0) this.latin1(socket, `${length}\r\n\r\n`);
     if (typeof body === 'string') this.latin1(socket, body);
     else this.bytes(socket, body);
   }
@@ -352,6 +357,28 @@ export class Output {
 function writeText(text: string, output: Slabs['output'], at: number): void {
   if (text.length > SHORT_TEXT) output.latin1Write(text, at);
   else for (let i = 0; i < text.length; i++) output[at + i] = text.charCodeAt(i);
+}
+
+/** Bytes that a size in the head of a message takes with the empty line behind it; -1 is none. */
+export function lengthOfSize(size: number): number {
+  if (size < 0) return 0;
+  let digits = 1;
+  for (let rest = size; rest >= 10; rest /= 10) digits++;
+  return digits + 4;
+}
+
+/** Writes `size` and an empty line, and returns where they end. */
+function writeSize(size: number, output: Buffer, at: number): number {
+  if (size < 0) return at;
+  const end = at + lengthOfSize(size);
+  output[end - 4] = output[end - 2] = CR;
+  output[end - 3] = output[end - 1] = LF;
+  let rest = size;
+  for (let i = end - 5; i >= at; i--) {
+    output[i] = ZERO + (rest % 10);
+    rest = Math.floor(rest / 10);
+  }
+  return end;
 }
 
 const NO_EXTERNALS: readonly Uint8Array[] = [];

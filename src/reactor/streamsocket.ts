@@ -5,6 +5,7 @@ import { EVENT_READ, EVENT_WRITE } from '../selectors/selector.ts';
 import type { ServerAddress } from './address.ts';
 import { Discard } from './discard.ts';
 import { type FilePart, type FileProgress, FileRegion } from './fileregion.ts';
+import { lengthOfSize } from './output.ts';
 import { OutputPace, tooSlow } from './outputpace.ts';
 import { OutputQueue } from './outputqueue.ts';
 import type { PaceRules } from './pace.ts';
@@ -165,11 +166,14 @@ export class StreamSocket implements Channel, Deferred, Timed {
     this.#reactor.wantFlush();
   }
 
-  /** As `write(head)` and a write of `body`, which is bytes or text of code points up to U+00FF. */
-  writeBoth(head: Uint8Array, body: Chunk): void {
+  /**
+   * Writes `head`, behind it `length` in decimal digits and an empty line if it is not -1, and
+   * `body`, which is bytes or text of code points up to U+00FF.
+   */
+  writeMessage(head: Uint8Array, length: number, body: Chunk): void {
     if (this.#state !== 'open') return;
-    this.#buffered += head.length + body.length;
-    this.#reactor.output.both(this, head, body);
+    this.#buffered += head.length + lengthOfSize(length) + body.length;
+    this.#reactor.output.message(this, head, length, body);
     this.#reactor.wantFlush();
   }
 

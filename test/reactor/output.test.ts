@@ -17,7 +17,7 @@ describeBackends('output', (name) => {
       for (const [index, piece] of pieces.entries()) {
         if (index % 3 === 0) socket.writeLatin1(piece);
         else if (index % 3 === 1) socket.write(Buffer.from(piece));
-        else socket.writeBoth(Buffer.from(piece.slice(0, 3)), piece.slice(3));
+        else socket.writeMessage(Buffer.from(piece.slice(0, 3)), -1, piece.slice(3));
       }
       expect(socket.buffered).toBe(pieces.join('').length);
     };
@@ -91,10 +91,10 @@ describeBackends('output', (name) => {
             socket.writeLatin1(bytes.toString('latin1'));
             break;
           case 2:
-            socket.writeBoth(bytes.subarray(0, 1), rest);
+            socket.writeMessage(bytes.subarray(0, 1), -1, rest);
             break;
           default:
-            socket.writeBoth(bytes.subarray(0, 1), rest.toString('latin1'));
+            socket.writeMessage(bytes.subarray(0, 1), -1, rest.toString('latin1'));
         }
       }
     };
@@ -116,6 +116,27 @@ describeBackends('output', (name) => {
     await bench.serve(() => total >= 30 * MIB && count === total);
     clearInterval(reading);
     expect(received.digest('hex')).toBe(sent.digest('hex'));
+    expect(socket.buffered).toBe(0);
+  });
+
+  it('writes the size of a message in decimal digits', () => {
+    const bench = makeBench(name);
+    const { socket, protocol, peer } = bench.connect();
+    const sizes = [0, 1, 9, 10, 99, 100, 101, 999, 1000, 65_535, 4_294_967_296, 1e15, 2 ** 53 - 1];
+    let expected = '';
+    protocol.onData = () => {
+      for (const size of sizes) {
+        socket.writeMessage(Buffer.from('size: '), size, 'caf\xe9');
+        expected += `size: ${size}\r\n\r\ncaf\xe9`;
+        expect(socket.buffered).toBe(expected.length);
+      }
+      socket.writeMessage(Buffer.from('large: '), 40_000, Buffer.alloc(40_000, 'x'));
+      expected += `large: 40000\r\n\r\n${'x'.repeat(40_000)}`;
+      expect(socket.buffered).toBe(expected.length);
+    };
+    writeSync(peer, 'x');
+    bench.step();
+    expect(readAvailable(peer).toString('latin1')).toBe(expected);
     expect(socket.buffered).toBe(0);
   });
 
