@@ -68,15 +68,27 @@ const constants = new WeakMap<HeaderList, ConstantHeaders>();
 /** What was found last: one list is looked up when it is checked, and again when it is sent. */
 let lastGiven: HeaderList | null = null;
 let lastFound: ConstantHeaders | undefined;
+let lastLength = -1;
 
 export function constantHeaders(headers: HeaderList): ConstantHeaders | undefined {
   if (headers === lastGiven) return lastFound;
   const found = constants.get(headers);
   if (found !== undefined) {
-    lastGiven = headers;
-    lastFound = found;
+    noteLength(headers, found, -1);
   }
   return found;
+}
+
+/** `headers` are `constant` and the Content-Length `length`, until others are asked about. */
+export function noteLength(headers: HeaderList, constant: ConstantHeaders, length: number): void {
+  lastGiven = headers;
+  lastFound = constant;
+  lastLength = length;
+}
+
+/** The Content-Length that `headers` have beside the constant ones, or -1. */
+export function lengthApart(headers: HeaderList): number {
+  return headers === lastGiven ? lastLength : -1;
 }
 
 /**
@@ -96,4 +108,9 @@ export function makeConstant(checked: HeaderList): ConstantHeaders {
   const constant = new ConstantHeaders(Object.freeze(checked) as HeaderList);
   constants.set(checked, constant);
   return constant;
+}
+
+/** Whether what `headers` were when they were checked is sent, whatever has become of them. */
+export function isKnown(headers: HeaderList): boolean {
+  return Object.isFrozen(headers) || headers === lastGiven;
 }

@@ -2,7 +2,7 @@ import { RyegateError } from '../errors.ts';
 import { byteLength, type Chunk } from '../io/chunk.ts';
 import type { FilePart, FileProgress } from '../reactor/fileregion.ts';
 import { commonFields } from './commonfields.ts';
-import { constantHeaders } from './constantheaders.ts';
+import { constantHeaders, lengthApart } from './constantheaders.ts';
 import { parseDecimal } from './grammar.ts';
 import type { HeaderList } from './headers.ts';
 import { renderHead, scanFields } from './responsehead.ts';
@@ -222,12 +222,13 @@ export class Response {
     const constant = constantHeaders(headers);
     const given = constant?.given ?? scanFields(headers);
     if (given.close) this.keepAlive = false;
-    this.#declared = given.length;
+    const apart = lengthApart(headers);
+    this.#declared = apart < 0 ? given.length : apart;
     this.#frame(code, length);
     this.#owner.responseBegins(this);
     this.status = code;
     const bare = this.#isBare(code);
-    const end = this.#headEnd(given.length >= 0, bare);
+    const end = this.#headEnd(given.length >= 0, apart >= 0, bare);
     const common = commonFields(this.#settings, this.#sink.now);
     const own = given.date || given.server;
     if (constant !== undefined && !own && !bare && this.keepAlive) {
@@ -278,9 +279,10 @@ export class Response {
     }
   }
 
-  #headEnd(lengthGiven: boolean, bare: boolean): string {
+  /** `given`: the length is among the fields; `apart`: it was, and is written behind them. */
+  #headEnd(given: boolean, apart: boolean, bare: boolean): string {
     let end = END;
-    if (this.#framing === 'length' && !lengthGiven) end = SIZED;
+    if ((apart && !bare) || (this.#framing === 'length' && !given)) end = SIZED;
     else if (this.#framing === 'chunked') end = CHUNKED;
     if (bare || this.#context.method === 'HEAD') this.#framing = 'none';
     return end;

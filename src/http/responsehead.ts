@@ -33,12 +33,17 @@ export function scanFields(headers: HeaderList): GivenFields {
       case 14:
         if (name.toLowerCase() !== 'content-length') break;
         if (given.length >= 0) throw contentLengthError('is given twice');
-        given.length = /^0./.test(value) ? -1 : parseDecimal(value);
+        given.length = parseLength(value);
         if (given.length < 0) throw contentLengthError(`is ${JSON.stringify(value)}`);
         break;
     }
   }
   return given;
+}
+
+/** The value of a Content-Length, -1 for none. */
+export function parseLength(value: unknown): number {
+  return typeof value !== 'string' || /^0./.test(value) ? -1 : parseDecimal(value);
 }
 
 /**

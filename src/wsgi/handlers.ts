@@ -1,4 +1,5 @@
 import { describeFault, isInstance, RyegateError } from '../errors.ts';
+import { isKnown } from '../http/constantheaders.ts';
 import { checkHeaders, checkStatus, type HeaderList } from '../http/headers.ts';
 import { asHTTPError } from '../http/httperror.ts';
 import type { Producer, Response } from '../http/response.ts';
@@ -83,9 +84,8 @@ export abstract class BaseHandler implements Producer {
 
   /** What `startResponse` was given last: a list of one's own, which may be changed. */
   get headers(): HeaderList | null {
-    // Those of other responses may have the same.
     const headers = this.checkedHeaders;
-    if (headers !== null && Object.isFrozen(headers)) this.checkedHeaders = copyHeaders(headers);
+    if (headers !== null && isKnown(headers)) this.checkedHeaders = copyHeaders(headers);
     return this.checkedHeaders;
   }
 
