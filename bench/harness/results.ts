@@ -115,8 +115,12 @@ export function baseOf({ samples }: Comparison): string {
   return [FLOOR, 'nginx'].find((name) => names.includes(name)) ?? (names[0] as string);
 }
 
-/** Reads what `--json` has written. */
-export function readResults(file: string): Results {
+/** Reads what `--json` has written; of several files, with a comma between, all loads together. */
+export function readResults(files: string): Results {
+  return files.split(',').map(readFile).reduce(joined);
+}
+
+function readFile(file: string): Results {
   try {
     const results = JSON.parse(readFileSync(file, 'utf8')) as Partial<Results>;
     if (results.comparisons !== undefined) return results as Results;
@@ -124,6 +128,28 @@ export function readResults(file: string): Results {
     throw new BenchError(`--from: ${(error as Error).message}`);
   }
   throw new BenchError(`--from: ${file} is not the result of a run: see --json`);
+}
+
+/** A load stays what was measured in one run: the later one has it, where both have. */
+function joined(earlier: Results, later: Results): Results {
+  const same = ({ machine, settings }: Results): string => JSON.stringify({ machine, settings });
+  if (same(earlier) !== same(later)) {
+    throw new BenchError(
+      '--from: the runs differ in their machine or settings, so do not go together',
+    );
+  }
+  const { comparisons, servers } = later;
+  const again = new Set(comparisons.map(({ name }) => name));
+  const known = new Set(servers.map(({ name }) => name));
+  const others = earlier.comparisons.filter(({ name }) => !again.has(name));
+  return {
+    ...later,
+    servers: [...servers, ...earlier.servers.filter(({ name }) => !known.has(name))],
+    failures: [...earlier.failures.filter(({ load }) => !again.has(load)), ...later.failures],
+    comparisons: [...comparisons, ...others],
+    latencies: later.latencies.length > 0 ? later.latencies : earlier.latencies,
+    idle: later.idle ?? earlier.idle,
+  };
 }
 
 /** Six digits are more than a measurement has. What is shown is then what is kept. */

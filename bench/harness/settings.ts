@@ -23,7 +23,7 @@ export interface Settings {
   readonly chart: string;
   /** The page whose places are filled in. */
   readonly markdown: string | null;
-  /** Results of a run before, in place of a new one. */
+  /** Files with the results of runs before, in place of a new one. */
   readonly from: string | null;
 }
 

@@ -79,7 +79,7 @@ export function constantHeaders(headers: HeaderList): ConstantHeaders | undefine
   return found;
 }
 
-/** `headers` are `constant` and the Content-Length `length`, until others are asked about. */
+/** `headers` are `constant` and the Content-Length `length`, until others are found. */
 export function noteLength(headers: HeaderList, constant: ConstantHeaders, length: number): void {
   lastGiven = headers;
   lastFound = constant;
@@ -96,9 +96,15 @@ export function lengthApart(headers: HeaderList): number {
  * answers when it is asked again does not matter.
  */
 export function rememberIfConstant(headers: HeaderList, checked: HeaderList): boolean {
-  if (!Object.isFrozen(headers)) return false;
-  for (let i = 0; i < checked.length; i++) if (!Object.isFrozen(headers[i])) return false;
+  if (!isFrozen(headers)) return false;
   constants.set(headers, makeConstant(checked));
+  return true;
+}
+
+/** Whether `headers` cannot change, nor their pairs. */
+export function isFrozen(headers: HeaderList): boolean {
+  if (!Object.isFrozen(headers)) return false;
+  for (let i = 0; i < headers.length; i++) if (!Object.isFrozen(headers[i])) return false;
   return true;
 }
 

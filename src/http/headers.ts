@@ -3,7 +3,7 @@ import { constantHeaders, makeConstant, rememberIfConstant } from './constanthea
 import { detached } from './grammar.ts';
 import { recentHeaders, rememberRecent } from './recentheaders.ts';
 
-/** Names and values of header fields, in the order they are sent. */
+/** Names and values of header fields, in the order they are sent, but that Content-Length may be last. */
 export type HeaderList = [name: string, value: string][];
 
 /** The pairs in a list of names and values in turn. */

@@ -1,4 +1,4 @@
-import { ConstantHeaders, noteLength } from './constantheaders.ts';
+import { ConstantHeaders, isFrozen, noteLength } from './constantheaders.ts';
 import type { HeaderList } from './headers.ts';
 import { parseLength } from './responsehead.ts';
 
@@ -7,13 +7,12 @@ const KEPT = 4;
 
 /** A list that was checked. */
 interface Recent {
-  readonly list: HeaderList;
   /** Its names and values in turn, which are quicker to go through. */
   readonly flat: readonly string[];
   /** The place in `flat` of a Content-Length that may be another one; -1: nothing may. */
   readonly lengthAt: number;
-  /** Then, the other fields. */
-  readonly others: ConstantHeaders | null;
+  /** Then the other fields, else all. */
+  readonly fields: HeaderList | ConstantHeaders;
 }
 
 const kept: Recent[] = [];
@@ -31,12 +30,14 @@ let found: unknown;
 export function recentHeaders(headers: HeaderList): HeaderList | undefined {
   for (const recent of kept) {
     if (!isSame(headers, recent.flat, recent.lengthAt)) continue;
-    if (recent.others === null) return recent.list;
-    const length = parseLength(found);
-    // One that is frozen is checked once, and is quicker from then on.
-    if (length < 0 || Object.isFrozen(headers)) return undefined;
-    const list = withLength(recent, found as string);
-    noteLength(list, recent.others, length);
+    const { fields } = recent;
+    if (!(fields instanceof ConstantHeaders)) return fields;
+    const text = found;
+    const length = parseLength(text);
+    // One that cannot change is checked once, and is quicker from then on.
+    if (length < 0 || isFrozen(headers)) return undefined;
+    const list = toList(recent.flat, recent.lengthAt, text as string);
+    noteLength(list, fields, length);
     return list;
   }
   return undefined;
@@ -45,16 +46,17 @@ export function recentHeaders(headers: HeaderList): HeaderList | undefined {
 /** Whether `checked` has come twice running, and is kept from now on as it is. */
 export function rememberRecent(checked: HeaderList): boolean {
   if (checked.length > 0 && isSame(checked, last, -1)) {
-    keep({ list: checked, flat: last, lengthAt: -1, others: null });
+    keep({ flat: last, lengthAt: -1, fields: checked });
     return true;
   }
   const at = checked.findIndex(isLength);
   const lengthAt = 2 * at + 1;
   if (at >= 0 && isSame(checked, last, lengthAt)) {
-    const others = checked.filter((_, index) => index !== at);
+    // Copies: the pairs of `checked` are its owner's, who may change them.
+    const others = toList(last, lengthAt, null);
     // A second one is a fault, which is found where the head is rendered.
     if (others.some(isLength)) return false;
-    keep({ list: checked, flat: last, lengthAt, others: new ConstantHeaders(others) });
+    keep({ flat: last, lengthAt, fields: new ConstantHeaders(others) });
     return false;
   }
   last = checked.flat();
@@ -86,10 +88,12 @@ function isSame(headers: HeaderList, flat: readonly string[], except: number): b
   return true;
 }
 
-function withLength({ flat, lengthAt }: Recent, length: string): HeaderList {
+/** With another `length`, or with none, in place of the value at `lengthAt`. */
+function toList(flat: readonly string[], lengthAt: number, length: string | null): HeaderList {
   const list: HeaderList = [];
   for (let i = 0; i < flat.length; i += 2) {
-    list.push([flat[i] as string, i + 1 === lengthAt ? length : (flat[i + 1] as string)]);
+    const value = i + 1 === lengthAt ? length : (flat[i + 1] as string);
+    if (value !== null) list.push([flat[i] as string, value]);
   }
   return list;
 }

@@ -17,9 +17,10 @@ export interface ByteSink {
   writeLatin1(text: string): void;
   /**
    * Writes `head`, behind it `length` in decimal digits and an empty line if it is not -1, and
-   * `body`, which is bytes or text of code points up to U+00FF.
+   * `body`, which is bytes that must not change until they have gone, or text of code points up to
+   * U+00FF. Where it is missing, connections are not kept.
    */
-  writeMessage(head: Uint8Array, length: number, body: Chunk): void;
+  writeMessage?(head: Uint8Array, length: number, body: Chunk): void;
   /** Whether a producer should wait until it is told of the drain. */
   readonly congested: boolean;
   /** Monotonic milliseconds, the same throughout a turn of the reactor; NaN without one. */
@@ -206,12 +207,12 @@ export class Response {
 
   /**
    * Sends the head. `length` is the size of the body in bytes, -1 when it is not known; a
-   * Content-Length among `headers` counts for more. `body` is all of it, for those who have it
-   * already: true when it has been sent along, which saves 4 % of a pipelined request.
+   * Content-Length among `headers` counts for more. `body`, which is all of it, may be sent along,
+   * for 4 % less of a pipelined request: then nothing is owed, and `bytesSent` is its size.
    *
    * @throws RyegateError `ERR_RYEGATE_CONTENT_LENGTH`, with nothing sent; `ERR_RYEGATE_HEAD_SENT`
    */
-  start(status: string, headers: HeaderList, length: number, body: Chunk | null = null): boolean {
+  start(status: string, headers: HeaderList, length: number, body: Chunk | null = null): void {
     if (this.headSent) {
       throw new RyegateError(
         'ERR_RYEGATE_HEAD_SENT',
@@ -233,7 +234,10 @@ export class Response {
     const own = given.date || given.server;
     if (constant !== undefined && !own && !bare && this.keepAlive) {
       const head = constant.whole(status, common, end);
-      if (head !== null) return this.#sendHead(head, end === SIZED, length, body);
+      if (head !== null) {
+        this.#sendHead(head, end === SIZED, length, body);
+        return;
+      }
     }
     const isKnown = constant !== undefined && !bare;
     const head = isKnown ? constant.text(status) : renderHead(status, headers, bare);
@@ -241,20 +245,18 @@ export class Response {
     const connection = this.keepAlive ? this.#settings.keptFields : CLOSE;
     const size = end === SIZED ? `${this.#declared}\r\n\r\n` : '';
     this.#sink.writeLatin1(head + added + connection + end + size);
-    return false;
   }
 
-  /** Whether `body` has been sent with it. */
-  #sendHead(head: Uint8Array, sized: boolean, length: number, body: Chunk | null): boolean {
+  #sendHead(head: Uint8Array, sized: boolean, length: number, body: Chunk | null): void {
     // A string of as many bytes is one of ASCII.
-    const isSent =
+    const isWhole =
       body !== null &&
       body.length === length &&
       this.#framing === 'length' &&
       this.#declared === length;
-    this.#sink.writeMessage(head, sized ? this.#declared : -1, isSent ? body : '');
-    if (isSent) this.#written = length;
-    return isSent;
+    const sink = this.#sink as Required<ByteSink>;
+    sink.writeMessage(head, sized ? this.#declared : -1, isWhole ? body : '');
+    if (isWhole) this.#written = length;
   }
 
   /** Whether the response must not say how long its body is; RFC 9110 section 8.6. */

@@ -34,7 +34,10 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
   static serverVersion = `ryegate/${VERSION}`;
 
   declare readonly server: HTTPServer;
-  /** The request that is being answered, or was last; undefined before the first. */
+  /**
+   * The request that is being answered, or was last. Undefined before the first, and between the
+   * requests of a `WSGIRequestHandler` that is not extended.
+   */
   declare httpRequest: HTTPRequest;
   #headers: Headers | null = null;
   #wfile: ResponseFile | null = null;

@@ -32,11 +32,14 @@ export class ByteQueue {
     return this.#taken;
   }
 
-  /** Keeps `chunk` itself, unless it is small. */
+  /** Keeps `chunk` itself, unless it is small. One that lies behind the last becomes a part of it. */
   push(chunk: Buffer): void {
     this.#length += chunk.length;
     const last = this.#chunks.length - 1;
-    if (chunk.length > SMALL_CHUNK || last < this.#head) {
+    if (last >= this.#head && isBehind(this.#chunks[last] as Buffer, chunk)) {
+      this.#tail = null;
+      this.#chunks[last] = withNext(this.#chunks[last] as Buffer, chunk);
+    } else if (chunk.length > SMALL_CHUNK || last < this.#head) {
       this.#tail = null;
       this.#chunks.push(chunk);
     } else if (this.#tail !== null && this.#tailEnd + chunk.length <= TAIL_BLOCK) {
@@ -165,4 +168,13 @@ export class ByteQueue {
       this.#head = 0;
     }
   }
+}
+
+/** Whether the bytes of `next` lie in memory behind those of `chunk`. */
+function isBehind(chunk: Buffer, next: Buffer): boolean {
+  return chunk.buffer === next.buffer && chunk.byteOffset + chunk.length === next.byteOffset;
+}
+
+function withNext(chunk: Buffer, next: Buffer): Buffer {
+  return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length + next.length);
 }

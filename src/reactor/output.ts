@@ -85,6 +85,7 @@ export class Output {
     }
     this.bytes(socket, head);
     if (length >= 0) this.latin1(socket, `${length}\r\n\r\n`);
+    if (body.length === 0) return;
     if (typeof body === 'string') this.latin1(socket, body);
     else this.bytes(socket, body);
   }

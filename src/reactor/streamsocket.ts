@@ -168,7 +168,8 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /**
    * Writes `head`, behind it `length` in decimal digits and an empty line if it is not -1, and
-   * `body`, which is bytes or text of code points up to U+00FF.
+   * `body`, which is bytes that must not change until they have gone, or text of code points up to
+   * U+00FF.
    */
   writeMessage(head: Uint8Array, length: number, body: Chunk): void {
     if (this.#state !== 'open') return;

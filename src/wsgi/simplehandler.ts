@@ -81,11 +81,6 @@ function responseTo(stdout: OutputFile, stderr: ErrorStream, environ: Environ): 
     now: Number.NaN,
     write: (bytes) => stdout.write(bytes),
     writeLatin1: (text) => stdout.write(Buffer.from(text, 'latin1')),
-    writeMessage: (head, length, body) => {
-      stdout.write(head);
-      sink.writeLatin1(length < 0 ? '' : `${length}\r\n\r\n`);
-      stdout.write(typeof body === 'string' ? Buffer.from(body, 'latin1') : body);
-    },
   };
   const owner: ResponseOwner = {
     responseBegins() {},

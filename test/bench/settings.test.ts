@@ -45,6 +45,27 @@ describe('results', () => {
     expect(readResults(file)).toEqual(RESULTS);
   });
 
+  it('of several runs go together, each load from one of them', () => {
+    const write = (name: string, results: object): string => {
+      const file = join(folder, name);
+      writeFileSync(file, JSON.stringify(results));
+      return file;
+    };
+    const [hello, ...rest] = RESULTS.comparisons;
+    const again = { ...hello, title: 'measured again' };
+    const server = { name: 'other', version: '2', description: 'of the later run' };
+    const later = { ...RESULTS, servers: [server], failures: [], comparisons: [again], idle: null };
+    const both = readResults(`${write('one.json', RESULTS)},${write('two.json', later)}`);
+    expect(both).toEqual({
+      ...RESULTS,
+      servers: [server, ...RESULTS.servers],
+      failures: [],
+      comparisons: [again, ...rest],
+    });
+    const longer = write('longer.json', { ...later, settings: { rounds: 3, seconds: 2 } });
+    expect(() => readResults(`${join(folder, 'one.json')},${longer}`)).toThrow(/differ/);
+  });
+
   it.each([
     ['missing.json', null, /^--from: ENOENT/],
     ['broken.json', '{', /^--from: .*JSON/],
