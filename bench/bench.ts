@@ -1,6 +1,5 @@
 // `npm run bench`: what requests cost, beside other servers and beside the kernel. See README.md.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { drawChart } from './harness/chart.ts';
 import {
   checkAnswers,
@@ -145,7 +144,6 @@ function showAgain(results: Results): void {
 }
 
 function write(file: string, text: string): void {
-  mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, text);
   console.log(`wrote ${file}`);
 }

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { run } from './harness/main.ts';
-import { whole } from './harness/options.ts';
+import { output, whole } from './harness/options.ts';
 import { processors } from './harness/processes.ts';
 import { interleave } from './harness/rounds.ts';
 import { takeSample } from './harness/sample.ts';
@@ -60,7 +60,7 @@ function parseSettings(): Settings {
     sizes: values.sizes.split(','),
     connections: connections ?? null,
     only: values.only.split(','),
-    json: values.json ?? null,
+    json: output('json', values.json) ?? null,
   };
 }
 

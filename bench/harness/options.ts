@@ -1,3 +1,5 @@
+import { accessSync, constants } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { BenchError } from './processes.ts';
 
 /** The whole number that an option is given. */
@@ -12,4 +14,19 @@ export function listed(name: string, text: string, known: readonly string[]): st
   const unknown = names.find((one) => !known.includes(one));
   if (unknown === undefined) return [...new Set(names)];
   throw new BenchError(`--${name}: there is no ${unknown}, only ${known.join(', ')}`);
+}
+
+/** The file that an option names, in a folder that it can be written to: known before the run. */
+export function output<T extends string | undefined>(name: string, file: T): T {
+  if (file === undefined) return file;
+  const folder = dirname(resolve(file));
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new BenchError(
+      `--${name} ${file}: ${folder} cannot be written to (${code}): make it first`,
+    );
+  }
+  return file;
 }

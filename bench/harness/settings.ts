@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root } from '../paths.ts';
 import { TASK_NAMES } from '../workloads.ts';
-import { listed, whole } from './options.ts';
+import { listed, output, whole } from './options.ts';
 
 /** What is measured besides CPU time. */
 export const LATENCY = 'latency';
@@ -34,7 +34,7 @@ const OPTIONS = {
   only: { type: 'string' },
   loads: { type: 'string' },
   json: { type: 'string' },
-  chart: { type: 'string', default: join(root, 'build-bench', 'chart.svg') },
+  chart: { type: 'string' },
   markdown: { type: 'string' },
   from: { type: 'string' },
 } as const;
@@ -61,9 +61,10 @@ export function parseSettings(args: string[]): Settings {
     only: only?.split(',') ?? null,
     loads: listed('loads', values.loads ?? standard.loads, LOAD_NAMES),
     idle: values.quick ? QUICK_IDLE : FULL_IDLE,
-    json: values.json ?? null,
-    chart: values.chart,
-    markdown: values.markdown ?? null,
+    json: output('json', values.json) ?? null,
+    // The folder that this program is in.
+    chart: output('chart', values.chart) ?? join(root, 'build-bench', 'chart.svg'),
+    markdown: output('markdown', values.markdown) ?? null,
     from: values.from ?? null,
   };
 }

@@ -28,6 +28,8 @@ describe('the options', () => {
   });
 
   it.each([
+    [['--json', '/proc/none/x.json'], /^--json .*: \/proc\/none cannot be written to \(ENOENT\)/],
+    [['--chart', '/dev/null/x.svg'], /^--chart .*: \/dev\/null cannot be written to \(E[A-Z]+\)/],
     [['--rounds', '0'], /--rounds is 0: give a whole number from 1 on/],
     [['--seconds', '1.5'], /--seconds is 1\.5/],
     [['--loads', 'hello-64,hello-65'], /--loads: there is no hello-65, only hello-1, /],
