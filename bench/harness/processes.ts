@@ -47,7 +47,9 @@ function terminateAll(): void {
 }
 
 process.on('exit', terminateAll);
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => process.exit(130));
+}
 
 /** A child process on the processor of its role, and what it has said. */
 export class Child {

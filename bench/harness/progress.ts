@@ -49,7 +49,7 @@ export class Progress {
   }
 
   #share(): number {
-    return Math.min(99, Math.floor((this.#done / this.#planned) * 100));
+    return Math.min(99, Math.floor((this.#done / Math.max(this.#planned, 1)) * 100));
   }
 
   /** The steps so far tell how much slower they are than was thought. */

@@ -122,10 +122,11 @@ export function readResults(files: string): Results {
 
 function readFile(file: string): Results {
   try {
-    const results = JSON.parse(readFileSync(file, 'utf8')) as Partial<Results>;
-    if (results.comparisons !== undefined) return results as Results;
+    const results = JSON.parse(readFileSync(file, 'utf8')) as Partial<Results> | null;
+    const parts = [results?.machine, results?.servers, results?.comparisons, results?.latencies];
+    if (!parts.includes(undefined)) return results as Results;
   } catch (error) {
-    throw new BenchError(`--from: ${(error as Error).message}`);
+    throw new BenchError(`--from ${file}: ${(error as Error).message}`);
   }
   throw new BenchError(`--from: ${file} is not the result of a run: see --json`);
 }

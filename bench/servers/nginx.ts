@@ -51,7 +51,8 @@ export const nginx: Peer = {
   version: () => versionOf('nginx', '-v')?.replace('nginx version: nginx/', '') ?? '',
   start: async (root) => {
     const folder = mkdtempSync(join(tmpdir(), 'ryegate-nginx-'));
-    process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+    // Its processes may be at their end still, and remove files of their own.
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
     const port = await freePort();
     const file = join(folder, 'nginx.conf');
     writeFileSync(file, configuration(folder, root, port));

@@ -28,11 +28,12 @@ describe('the options', () => {
   });
 
   it.each([
+    [['--json', '/'], /^--json \/: that is a folder, give the name of a file in it/],
     [['--json', '/proc/none/x.json'], /^--json .*: \/proc\/none cannot be written to \(ENOENT\)/],
     [['--chart', '/dev/null/x.svg'], /^--chart .*: \/dev\/null cannot be written to \(E[A-Z]+\)/],
-    [['--rounds', '0'], /--rounds is 0: give a whole number from 1 on/],
+    [['--rounds', '0'], /--rounds is 0: give a whole number from 1 to 9999/],
     [['--seconds', '1.5'], /--seconds is 1\.5/],
-    [['--loads', 'hello-64,hello-65'], /--loads: there is no hello-65, only hello-1, /],
+    [['--loads', 'hello-64,hello-65'], /--loads: there is no 'hello-65', only hello-1, /],
     [['--fast'], /Unknown option '--fast'/],
     [['fast'], /Unexpected argument 'fast'/],
   ])('%j are refused', (args, message) => {
@@ -69,8 +70,10 @@ describe('results', () => {
   });
 
   it.each([
-    ['missing.json', null, /^--from: ENOENT/],
-    ['broken.json', '{', /^--from: .*JSON/],
+    ['missing.json', null, /^--from .*missing.json: ENOENT/],
+    ['broken.json', '{', /^--from .*broken.json: .*JSON/],
+    ['null.json', 'null', /^--from: .* is not the result of a run: see --json$/],
+    ['half.json', '{ "comparisons": [] }', /^--from: .* is not the result of a run: see --json$/],
     ['other.json', '{ "description": [] }', /^--from: .* is not the result of a run: see --json$/],
   ])('%s are refused', (name, text, message) => {
     const file = join(folder, name);
