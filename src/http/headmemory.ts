@@ -86,9 +86,12 @@ export class HeadMemory {
     this.#lastLength = end - fieldsStart;
     // Shorter fields have not even a Host.
     const isSuitable = head.minor === 1 && end - start <= MOST_BYTES && end - fieldsStart >= 8;
-    // One that was kept in vain is not compared any longer.
-    if (this.#tries === 0) this.#head = null;
-    if (!repeats || !isSuitable || this.#tries === 0) return;
+    if (this.#tries === 0) {
+      // What was kept in vain is not compared any longer.
+      this.#head = null;
+      return;
+    }
+    if (!repeats || !isSuitable) return;
     this.#tries--;
     // The first of them cannot be in a head that was parsed.
     if (bytes.subarray(start, end).includes(0x80)) return;

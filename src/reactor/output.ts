@@ -71,15 +71,15 @@ export class Output {
     } else socket.queue?.copy(Buffer.from(text, 'latin1'));
   }
 
-  /** See `StreamSocket.writeMessage()`. Its pieces are written at once, where they fit. */
-  message(socket: StreamSocket, head: Uint8Array, length: number, body: Chunk): void {
-    const size = head.length + lengthOfSize(length) + body.length;
+  /** See `StreamSocket.writeMessage()`. Its `size` bytes are written at once, where they fit. */
+  message(socket: StreamSocket, head: Uint8Array, length: number, body: Chunk, size: number): void {
     if (size < COPY_LIMIT && this.#reserve(socket, size)) {
       const { output } = this.#slabs;
+      const bodyAt = this.#used + size - body.length;
       output.set(head, this.#used);
-      const at = writeSize(length, output, this.#used + head.length);
-      if (typeof body === 'string') writeText(body, output, at);
-      else output.set(body, at);
+      if (length >= 0) writeSize(length, output, bodyAt);
+      if (typeof body === 'string') writeText(body, output, bodyAt);
+      else output.set(body, bodyAt);
       this.#commit(size);
       return;
     }
@@ -368,18 +368,15 @@ export function lengthOfSize(size: number): number {
   return digits + 4;
 }
 
-/** Writes `size` and an empty line, and returns where they end. */
-function writeSize(size: number, output: Buffer, at: number): number {
-  if (size < 0) return at;
-  const end = at + lengthOfSize(size);
+/** Writes `size` and an empty line, which end at `end`. */
+function writeSize(size: number, output: Buffer, end: number): void {
   output[end - 4] = output[end - 2] = CR;
   output[end - 3] = output[end - 1] = LF;
   let rest = size;
-  for (let i = end - 5; i >= at; i--) {
+  for (let i = end - 5; i === end - 5 || rest > 0; i--) {
     output[i] = ZERO + (rest % 10);
     rest = Math.floor(rest / 10);
   }
-  return end;
 }
 
 const NO_EXTERNALS: readonly Uint8Array[] = [];

@@ -173,8 +173,9 @@ export class StreamSocket implements Channel, Deferred, Timed {
    */
   writeMessage(head: Uint8Array, length: number, body: Chunk): void {
     if (this.#state !== 'open') return;
-    this.#buffered += head.length + lengthOfSize(length) + body.length;
-    this.#reactor.output.message(this, head, length, body);
+    const size = head.length + lengthOfSize(length) + body.length;
+    this.#buffered += size;
+    this.#reactor.output.message(this, head, length, body, size);
     this.#reactor.wantFlush();
   }
 

@@ -1,12 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { checkHeaders } from '../../src/http/headers.ts';
-import {
-  type Application,
-  type HeaderList,
-  ServerHandler,
-  WSGIRequestHandler,
-} from '../../src/index.ts';
+import { type Application, type HeaderList, ServerHandler } from '../../src/index.ts';
 import { exchanges, get, get10, request } from '../support/exchange.ts';
+import { answeringBy } from '../support/handlers.ts';
 import { field } from '../support/rawclient.ts';
 
 const BODY = 'hello';
@@ -206,16 +202,10 @@ describe('a list of headers that has come before', () => {
         super.sendHeaders(length);
       }
     }
-    class RequestHandler extends WSGIRequestHandler {
-      override handleOneRequest(): void {
-        const handler = new Adding(this, this.httpRequest.response, this.getEnviron());
-        handler.run(this.server.getApp());
-      }
-    }
     const exchange = serve(
       answering(() => [['X-Old', '1']], '200 OK'),
       {
-        handlerClass: RequestHandler,
+        handlerClass: answeringBy(Adding),
         validate: false,
       },
     );

@@ -1,12 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { checkHeaders } from '../../src/http/headers.ts';
-import {
-  type Application,
-  type HeaderList,
-  ServerHandler,
-  WSGIRequestHandler,
-} from '../../src/index.ts';
+import { type Application, type HeaderList, ServerHandler } from '../../src/index.ts';
 import { exchanges, get, get10, request } from '../support/exchange.ts';
+import { answeringBy } from '../support/handlers.ts';
 import { field, type RawResponse } from '../support/rawclient.ts';
 
 /** Lists with the Content-Length `length`, the same otherwise. */
@@ -167,12 +163,6 @@ describe('lists of headers of which the Content-Length is another each time', ()
         super.sendHeaders(length);
       }
     }
-    class RequestHandler extends WSGIRequestHandler {
-      override handleOneRequest(): void {
-        const handler = new Adding(this, this.httpRequest.response, this.getEnviron());
-        handler.run(this.server.getApp());
-      }
-    }
     let body = '';
     const app: Application = (_environ, startResponse) => {
       body += 'x';
@@ -182,7 +172,7 @@ describe('lists of headers of which the Content-Length is another each time', ()
       ]);
       return [body];
     };
-    const exchange = serve(app, { handlerClass: RequestHandler, validate: false });
+    const exchange = serve(app, { handlerClass: answeringBy(Adding), validate: false });
     for (const path of ['/', '/more', '/', '/more', '/', '/more', '/']) {
       const response = await exchange.ask(get(path));
       expect(field(response, 'X-Run')).toBe(path === '/' ? 'changed' : 'mine');
@@ -197,14 +187,8 @@ describe('lists of headers of which the Content-Length is another each time', ()
         super.sendHeaders(...args);
       }
     }
-    class RequestHandler extends WSGIRequestHandler {
-      override handleOneRequest(): void {
-        const handler = new Forwarding(this, this.httpRequest.response, this.getEnviron());
-        handler.run(this.server.getApp());
-      }
-    }
     const faults: string[] = [];
-    class Faults extends RequestHandler {
+    class Faults extends answeringBy(Forwarding) {
       override fault(error: Error): void {
         faults.push(error.message);
       }

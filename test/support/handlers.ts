@@ -1,6 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach } from 'vitest';
-import { BaseHTTPRequestHandler, HTTPServer, type HTTPServerOptions } from '../../src/index.ts';
+import {
+  BaseHTTPRequestHandler,
+  HTTPServer,
+  type HTTPServerOptions,
+  type ServerHandler,
+  WSGIRequestHandler,
+} from '../../src/index.ts';
 import { RawClient, type RawResponse } from './rawclient.ts';
 
 /** A server that keeps what its handlers fail with. */
@@ -15,6 +21,16 @@ export class Server extends HTTPServer {
 /** A handler that logs nothing. */
 export class Handler extends BaseHTTPRequestHandler {
   override logMessage(_message: string): void {}
+}
+
+/** A request handler that has its requests answered by handlers of a class. */
+export function answeringBy(handlerClass: typeof ServerHandler): typeof WSGIRequestHandler {
+  return class extends WSGIRequestHandler {
+    override handleOneRequest(): void {
+      const handler = new handlerClass(this, this.httpRequest.response, this.getEnviron());
+      handler.run(this.server.getApp());
+    }
+  };
 }
 
 export interface HandlerKeeper {
