@@ -13,8 +13,11 @@
 #include "control.h"
 #include "environment.h"
 #include "file_calls.h"
+#include "handover.h"
 #include "poller.h"
+#include "process_calls.h"
 #include "sockets.h"
+#include "waker.h"
 #include "wrappers.h"
 
 namespace ryegate {
@@ -147,9 +150,9 @@ Value Pair(const CallbackInfo& info) {
 
 Value Attach(const CallbackInfo& info) {
   auto control = Int32ArrayArgument(info, 0, kControlWords);
-  const int writer = WriterOf(info, 1);
-  if (Refused(info)) return {};
-  Environment::Of(info)->Attach(info.Env(), control, control.Data(), writer);
+  const Waker* waker = WakerArgument(info, 1);
+  if (Refused(info) || waker == nullptr) return {};
+  Environment::Of(info)->Attach(info.Env(), control, control.Data(), waker->writer());
   return info.Env().Undefined();
 }
 
@@ -162,8 +165,54 @@ Value Detach(const CallbackInfo& info) {
 
 Value Request(const CallbackInfo& info) {
   auto control = Int32ArrayArgument(info, 0, kControlWords);
+  const int what = IntArgument(info, 1);
   if (Refused(info)) return {};
-  return Napi::Number::New(info.Env(), ControlRequest(control.Data()));
+  return Napi::Number::New(info.Env(), ControlRequest(control.Data(), what));
+}
+
+Value Duplicate(const CallbackInfo& info) {
+  const int fd = IntArgument(info, 0);
+  if (Refused(info)) return {};
+  const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  return Result(info, Environment::Of(info)->Own(copy < 0 ? -errno : copy));
+}
+
+Handover HandoverArgument(const CallbackInfo& info) {
+  auto words = Int32ArrayArgument(info, 0, kHandoverHead + 2);
+  if (Refused(info)) return {};
+  return {words.Data(), words.ElementLength()};
+}
+
+Value OpenHandover(const CallbackInfo& info) {
+  const Handover handover = HandoverArgument(info);
+  const Waker* waker = WakerArgument(info, 1);
+  if (Refused(info) || waker == nullptr) return {};
+  HandoverOpen(handover, *waker);
+  return info.Env().Undefined();
+}
+
+Value CloseHandover(const CallbackInfo& info) {
+  const Handover handover = HandoverArgument(info);
+  if (Refused(info)) return {};
+  HandoverClose(handover);
+  return info.Env().Undefined();
+}
+
+Value Put(const CallbackInfo& info) {
+  const Handover handover = HandoverArgument(info);
+  const int fd = IntArgument(info, 1);
+  const int stamp = IntArgument(info, 2);
+  if (Refused(info)) return {};
+  const int failure = HandoverPut(handover, fd, stamp);
+  if (failure == 0) Environment::Of(info)->Disown(fd);
+  return Result(info, failure);
+}
+
+Value Take(const CallbackInfo& info) {
+  const Handover handover = HandoverArgument(info);
+  const int newest = IntArgument(info, 1);
+  if (Refused(info)) return {};
+  return Result(info, Environment::Of(info)->Own(HandoverTake(handover, newest)));
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
@@ -191,6 +240,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<OnDescriptor<GetSocketError>>(exports, "socketError");
   Export<OnDescriptor<GetPeerState>>(exports, "peerState");
   Export<OnDescriptor<Finish>>(exports, "finish");
+  Export<OnDescriptor<GetUnread>>(exports, "unread");
   Export<OnDescriptor<GetUnacknowledged>>(exports, "unacknowledged");
   Export<OnDescriptor<ResetOnClose>>(exports, "resetOnClose");
   Export<Close>(exports, "close");
@@ -200,7 +250,13 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<Attach>(exports, "controlAttach");
   Export<Detach>(exports, "controlDetach");
   Export<Request>(exports, "controlRequest");
+  Export<Duplicate>(exports, "duplicate");
+  Export<OpenHandover>(exports, "handoverOpen");
+  Export<CloseHandover>(exports, "handoverClose");
+  Export<Put>(exports, "handoverPut");
+  Export<Take>(exports, "handoverTake");
   DefineFileCalls(exports);
+  DefineProcessCalls(exports);
   return exports;
 }
 

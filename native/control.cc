@@ -1,7 +1,6 @@
 #include "control.h"
 
-#include <sched.h>
-
+#include "shared_lock.h"
 #include "waker.h"
 
 namespace ryegate {
@@ -11,19 +10,6 @@ namespace {
 // The serving word counts beginnings and ends, so it is odd while the owner serves. Who waits for
 // the end of one serving thus never takes the next one for it.
 enum Word { kLock = 0, kWriter = 1, kRequested = 2, kServing = 3 };
-
-class Lock {
- public:
-  explicit Lock(int32_t* control) : word_(control + kLock) {
-    while (__atomic_exchange_n(word_, 1, __ATOMIC_ACQUIRE) != 0) sched_yield();
-  }
-  ~Lock() { __atomic_store_n(word_, 0, __ATOMIC_RELEASE); }
-  Lock(const Lock&) = delete;
-  Lock& operator=(const Lock&) = delete;
-
- private:
-  int32_t* word_;
-};
 
 void Store(int32_t* control, Word word, int32_t value) {
   __atomic_store_n(control + word, value, __ATOMIC_SEQ_CST);
@@ -44,23 +30,23 @@ void Count(int32_t* control) {
 }  // namespace
 
 void ControlAttach(int32_t* control, int writer) {
-  const Lock lock(control);
+  const SharedLock lock(control + kLock);
   Store(control, kWriter, writer);
   Store(control, kRequested, 0);
   if (!IsServing(control)) Count(control);
 }
 
 void ControlDetach(int32_t* control) {
-  const Lock lock(control);
+  const SharedLock lock(control + kLock);
   if (IsServing(control)) Count(control);
   Store(control, kRequested, 0);
   Store(control, kWriter, -1);
 }
 
-int32_t ControlRequest(int32_t* control) {
-  const Lock lock(control);
+int32_t ControlRequest(int32_t* control, int32_t what) {
+  const SharedLock lock(control + kLock);
   if (!IsServing(control)) return 0;
-  Store(control, kRequested, 1);
+  Store(control, kRequested, Load(control, kRequested) | what);
   Waker::Signal(Load(control, kWriter));
   return Load(control, kServing);
 }

@@ -44,9 +44,14 @@ class Environment {
     return fd;
   }
 
-  int Close(int fd) {
+  // The descriptor becomes somebody else's.
+  void Disown(int fd) {
     const auto place = static_cast<size_t>(fd);
     if (fd >= 0 && place < open_.size()) open_[place] = false;
+  }
+
+  int Close(int fd) {
+    Disown(fd);
     return close(fd) < 0 ? -errno : 0;
   }
 

@@ -85,6 +85,7 @@ int SocketBatch::ReceiveMany(size_t count) {
     } while (length < 0 && errno == EINTR);
     entry->offset = static_cast<int32_t>(used);
     entry->length = length < 0 ? -errno : static_cast<int32_t>(length);
+    if (length > 0) received_ += static_cast<uint64_t>(length);
     if (length > 0) used += (static_cast<size_t>(length) + 7) & ~size_t{7};
     used = std::min(used, input_.size);
   }
@@ -155,6 +156,8 @@ void SocketBatch::SendMany(size_t count, const std::vector<Span>& externals) {
       continue;
     }
     if (!SendOne(entry, externals)) short_.push_back(entry->fd);
+    sent_ += static_cast<uint64_t>(std::max(entry->result, 0)) +
+             static_cast<uint64_t>(std::max(entry->file_result, 0));
   }
 }
 

@@ -46,6 +46,9 @@ class SocketBatch {
   size_t receive_capacity() const { return receives_.size * sizeof(int32_t) / sizeof(Receive); }
   size_t send_capacity() const { return sends_.size * sizeof(int32_t) / sizeof(Send); }
   size_t accept_capacity() const { return accepts_.size * sizeof(int32_t) / sizeof(Accept); }
+  // Bytes so far: received, and taken by the kernel, files included.
+  uint64_t received() const { return received_; }
+  uint64_t sent() const { return sent_; }
   const Send* sends() const { return reinterpret_cast<const Send*>(sends_.words); }
 
   // How many were accepted, or a negative errno when none was.
@@ -67,6 +70,8 @@ class SocketBatch {
   Ring accepts_;
   FileSender files_;
   std::vector<int32_t> short_;
+  uint64_t received_ = 0;
+  uint64_t sent_ = 0;
 };
 
 }  // namespace ryegate

@@ -154,6 +154,26 @@ int ProbePath(const std::string& path) {
   return result == -EAGAIN || result == -EINPROGRESS ? 0 : result;
 }
 
+int SendDatagram(const std::string& path, const std::string& text) {
+  sockaddr_un address{};
+  const int length = FillPath(path, &address);
+  if (length < 0) return length;
+#ifdef __linux__
+  const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return Failed();
+#else
+  const int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+  if (fd < 0) return Failed();
+  static_cast<void>(fcntl(fd, F_SETFD, FD_CLOEXEC));
+#endif
+  const auto to = reinterpret_cast<const sockaddr*>(&address);
+  const auto size = static_cast<socklen_t>(length);
+  const ssize_t sent = sendto(fd, text.data(), text.size(), kSendFlags | MSG_DONTWAIT, to, size);
+  const int result = sent < 0 ? Failed() : 0;
+  close(fd);
+  return result;
+}
+
 int AdoptListener(int fd) {
   int listening = 0;
   socklen_t size = sizeof listening;
@@ -224,6 +244,11 @@ int Finish(int fd) {
   if (bytes == 0 && ioctl(fd, SIOCOUTQNSD, &unsent) == 0) return unsent;
 #endif
   return bytes;
+}
+
+int GetUnread(int fd) {
+  int bytes = 0;
+  return ioctl(fd, FIONREAD, &bytes) < 0 ? Failed() : bytes;
 }
 
 int GetPeerState(int fd) {

@@ -31,6 +31,9 @@ int BindInet(int fd, int family, const std::string& host, int port);
 int BindPath(int fd, const std::string& path, int mode);
 // Whether anybody listens on a unix path: 0, or -ECONNREFUSED for a socket left behind.
 int ProbePath(const std::string& path);
+// Sends one datagram to whoever has bound a unix path, without waiting: 0. -EAGAIN when too many
+// wait there already.
+int SendDatagram(const std::string& path, const std::string& text);
 // Makes an inherited descriptor ours: returns its family, -ENOTSOCK or -EINVAL if not listening.
 int AdoptListener(int fd);
 int GetAddress(int fd, bool peer, Address* address);
@@ -41,6 +44,7 @@ int GetUnacknowledged(int fd);
 // shutdown(2) of writing; then the bytes that have come and were not received or, where the system
 // tells, those that are not on their way to the peer yet.
 int Finish(int fd);
+int GetUnread(int fd);
 // What is known of the peer without receiving: 0, 1 when it has finished sending (where the system
 // tells that ahead of unread bytes), 2 when the connection is over.
 int GetPeerState(int fd);

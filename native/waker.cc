@@ -42,10 +42,10 @@ void Waker::Signal(int writer) {
   }
 }
 
-void Waker::Drain() const {
+void Waker::Drain(int reader) {
   uint64_t words[16];
   for (;;) {
-    const ssize_t taken = read(reader_, words, sizeof words);
+    const ssize_t taken = read(reader, words, sizeof words);
     if (taken < 0 && errno == EINTR) continue;
     // An eventfd is empty after one read; a pipe when a read came back short.
     if (taken < static_cast<ssize_t>(sizeof words)) return;

@@ -18,9 +18,10 @@ class Waker {
   // The descriptor to signal; equal to reader() for an eventfd.
   int writer() const { return writer_; }
   void Wake() const { Signal(writer_); }
-  void Drain() const;
+  void Drain() const { Drain(reader_); }
 
   static void Signal(int writer);
+  static void Drain(int reader);
 
  private:
   int reader_ = -1;

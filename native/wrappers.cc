@@ -138,7 +138,7 @@ class WakerWrap : public Napi::ObjectWrap<WakerWrap> {
     return Unwrap(value.As<Napi::Object>());
   }
 
-  int writer() const { return waker_.writer(); }
+  const Waker& waker() const { return waker_; }
 
  private:
   Napi::Value Fileno(const CallbackInfo& info) {
@@ -217,6 +217,7 @@ class SocketBatchWrap : public Napi::ObjectWrap<SocketBatchWrap> {
                            InstanceMethod<&SocketBatchWrap::AcceptMany>("acceptMany"),
                            InstanceMethod<&SocketBatchWrap::ReceiveMany>("receiveMany"),
                            InstanceMethod<&SocketBatchWrap::SendMany>("sendMany"),
+                           InstanceMethod<&SocketBatchWrap::Totals>("totals"),
                        });
   }
 
@@ -294,6 +295,14 @@ class SocketBatchWrap : public Napi::ObjectWrap<SocketBatchWrap> {
     return info.Env().Undefined();
   }
 
+  Napi::Value Totals(const CallbackInfo& info) {
+    if (batch_ == nullptr) return {};
+    const auto list = Napi::Array::New(info.Env(), 2);
+    list.Set(0u, static_cast<double>(batch_->received()));
+    list.Set(1u, static_cast<double>(batch_->sent()));
+    return list;
+  }
+
   std::unique_ptr<SocketBatch> batch_;
   const Accept* accepts_ = nullptr;
   std::vector<Span> externals_;
@@ -301,11 +310,11 @@ class SocketBatchWrap : public Napi::ObjectWrap<SocketBatchWrap> {
 
 }  // namespace
 
-int WriterOf(const CallbackInfo& info, size_t index) {
+const Waker* WakerArgument(const CallbackInfo& info, size_t index) {
   const WakerWrap* waker = WakerWrap::From(info[index]);
-  if (waker != nullptr) return waker->writer();
+  if (waker != nullptr) return &waker->waker();
   RefuseArgument(info, index, "a Waker");
-  return -1;
+  return nullptr;
 }
 
 void DefineClasses(Napi::Env env, Napi::Object exports) {

@@ -40,6 +40,8 @@ export interface Native {
   address(fd: number, peer: boolean): [number, string, number] | number;
   /** The text form of the IPv6 address in four 32-bit words of network order. */
   formatIPv6(a: number, b: number, c: number, d: number): string;
+  /** Another descriptor, close-on-exec, for the same open file; or a negative errno. */
+  duplicate(fd: number): number;
   /** `shutdown(fd, SHUT_WR)`. */
   shutdown(fd: number): number;
   close(fd: number): number;
@@ -57,6 +59,8 @@ export interface Native {
    * those that are not on their way to the peer yet; or a negative errno.
    */
   finish(fd: number): number;
+  /** Bytes that have come and were not received (`FIONREAD`), or a negative errno. */
+  unread(fd: number): number;
   /**
    * What is known of the peer without receiving: 0, 1 when it has finished sending (where the system
    * tells that ahead of unread bytes), 2 when the connection is over; or a negative errno.
@@ -131,15 +135,42 @@ export interface Native {
   /** Gives a file of `openUnnamed()` a name, which must be free. 0 or a negative errno. */
   linkUnnamed(fd: number, path: string): number;
 
+  // Processes, and whoever looks after this one.
+
+  /**
+   * Sends one datagram to the unix socket at `path`, a leading NUL of which names the abstract
+   * namespace: 0 or a negative errno. -EAGAIN when too many wait there already.
+   */
+  notify(path: string, text: string): number;
+  /** `waitpid(pid, WNOHANG)` of a child: its pid if it has ended, 0 while it runs; -ECHILD. */
+  reap(pid: number): number;
+  /** `PR_SET_CHILD_SUBREAPER`: 0 or a negative errno, -ENOTSUP where there is no such thing. */
+  becomeSubreaper(): number;
+  /** By name or number, with the primary group; or a negative errno, -ENOENT for an unknown one. */
+  findUser(user: string | number): [name: string, uid: number, gid: number] | number;
+  findGroup(group: string | number): [name: string, gid: number] | number;
+
   /** Publishes `waker` in a shared control block; see `reactor/control.ts`. */
   controlAttach(control: Int32Array, waker: NativeWaker): void;
   /** Withdraws the waker; after it returns no other thread touches its fd. */
   controlDetach(control: Int32Array): void;
   /**
-   * Sets the request word if the block's owner is serving, and wakes it. Returns the serving word,
-   * which changes when that serving ends; 0 when there is none.
+   * Adds the bit `what` to the request word if the block's owner is serving, and wakes it. Returns
+   * the serving word, which changes when that serving ends; 0 when there is none.
    */
-  controlRequest(control: Int32Array): number;
+  controlRequest(control: Int32Array, what: number): number;
+
+  /** Publishes `waker` in a shared handover; see `supervisor/acceptedqueue.ts`. */
+  handoverOpen(handover: Int32Array, waker: NativeWaker): void;
+  /** Withdraws the waker; after it returns no other thread touches its fd. */
+  handoverClose(handover: Int32Array): void;
+  /**
+   * Gives `fd` away, with a number that grows from one to the next. 0, -EAGAIN when there is no
+   * place left, -EBADF when the handover is closed: then `fd` stays this thread's.
+   */
+  handoverPut(handover: Int32Array, fd: number, stamp: number): number;
+  /** The oldest descriptor, now this thread's, if its stamp is at most `newest`; else -EAGAIN. */
+  handoverTake(handover: Int32Array, newest: number): number;
 
   readonly AF_INET: number;
   readonly AF_INET6: number;
@@ -248,6 +279,8 @@ export interface NativeSocketBatch {
    * `NOT_CACHED` when the disk would have to be waited for.
    */
   sendMany(count: number, externals: readonly Uint8Array[]): void;
+  /** Bytes so far: received, and taken by the kernel, files included. */
+  totals(): [received: number, sent: number];
 }
 
 /** The result of a file whose bytes are not in memory; no errno. */
