@@ -39,6 +39,17 @@ export function checkFamily(address: ServerAddress, family: number): void {
   );
 }
 
+/** What a client of HTTP is told: `http://127.0.0.1:8000`; of a unix socket its name. */
+export function formatURL(address: ServerAddress): string {
+  const text = formatAddress(address);
+  return typeof address === 'string' ? text : `http://${text}`;
+}
+
+/** Whether it is the path of a socket file, which a name in the abstract namespace is not. */
+export function isSocketFile(address: ServerAddress): address is string {
+  return typeof address === 'string' && address !== '' && !address.startsWith('\0');
+}
+
 /** For messages and logs: `127.0.0.1:8000`, `[::1]:8000`, `unix:/run/x`, `unix:@abstract`. */
 export function formatAddress(address: ServerAddress): string {
   if (typeof address === 'string') return `unix:${address.replace(/^\0/, '@')}`;

@@ -60,8 +60,9 @@ export class Ahead {
     return client === null || client.closed || this.#turns === MOST_TURNS ? null : client;
   }
 
-  /** Whether another turn may follow without a harvest. */
-  mayFollow(): boolean {
-    return this.client !== null && performance.now() - this.#begun <= LONGEST_TURN;
+  /** Whether another turn may follow without a harvest, and is worth trying. */
+  mayFollow(prospect: Prospect): boolean {
+    if (this.client === null || performance.now() - this.#begun > LONGEST_TURN) return false;
+    return prospect.worth();
   }
 }

@@ -1,12 +1,16 @@
+import { native } from '../native.ts';
 import type { Protocol } from './protocol.ts';
 import type { StreamSocket } from './streamsocket.ts';
 
 /** Serves a lingering connection: reads until the peer is done, or for long enough. */
 export class Discard implements Protocol {
   readonly #socket: StreamSocket;
+  readonly #linger: number;
 
-  constructor(socket: StreamSocket) {
+  /** `linger`: seconds. */
+  constructor(socket: StreamSocket, linger: number) {
     this.#socket = socket;
+    this.#linger = linger;
   }
 
   dataReceived(): void {}
@@ -17,7 +21,10 @@ export class Discard implements Protocol {
   drained(): void {}
 
   deadlinePassed(): void {
-    this.#socket.abort();
+    const socket = this.#socket;
+    // Ending while the peer still takes its answer could destroy the rest; its FIN counts as one.
+    if (native.unacknowledged(socket.fd) <= 1) socket.abort();
+    else socket.setDeadline(socket.now + this.#linger * 1000);
   }
 
   serverClosing(): void {}

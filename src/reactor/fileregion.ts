@@ -150,7 +150,8 @@ export class FileRegion implements FileProgress {
   /** Waits until it can be told what a verdict that is unclear means. */
   awaitWriter(done: (error: null) => void): void {
     this.waiting = true;
-    setTimeout(() => this.#waited(done, null), IN_PROGRESS);
+    // Timers may be a part of a millisecond early.
+    setTimeout(() => this.#waited(done, null), IN_PROGRESS + 1);
   }
 
   #waited<Outcome extends Error | null>(done: (error: Outcome) => void, error: Outcome): void {

@@ -101,6 +101,23 @@ export class Listener implements Channel, Timed {
   accept(): void {
     if (this.#most === 0) return;
     this.#acceptMany(Math.min(this.#wanted(), this.#most));
+    this.#handleAll();
+  }
+
+  /**
+   * @internal Accepts who waits in the backlog; `most`, as others go on connecting.
+   * @throws SystemCallError as `accept()`
+   */
+  acceptBacklog(most: number): void {
+    for (let accepted = 0; accepted < most; accepted += this.#end) {
+      this.#end = 0;
+      this.#acceptMany(Math.min(most - accepted, ACCEPTS));
+      if (this.#end === 0) return;
+      this.#handleAll();
+    }
+  }
+
+  #handleAll(): void {
     while (this.#next < this.#end) {
       const next = this.#next;
       try {

@@ -68,7 +68,11 @@ export class ListeningSocket {
    */
   static adopt(fd: number): ListeningSocket {
     const family = native.adopt(fd);
-    if (family >= 0) return new ListeningSocket(fd, null);
+    if (family >= 0) {
+      // Connections inherit it, and whoever made the socket may not have thought of it.
+      if (family !== AF_UNIX) native.setOption(fd, 'noDelay', 1);
+      return new ListeningSocket(fd, null);
+    }
     throw new SystemCallError(
       family,
       'getsockopt',
@@ -84,9 +88,21 @@ export class ListeningSocket {
   /** Closes, and removes the socket file unless another server has put its own in the place. */
   close(): void {
     native.close(this.fd);
+    this.removeFile();
+  }
+
+  /** The rest of `close()`, where others listen on. */
+  removeFile(): void {
     if (this.#file === null) return;
     const { path, ino } = this.#file;
-    if (lstatSync(path, { throwIfNoEntry: false })?.ino === ino) unlinkSync(path);
+    if (lstatSync(path, { throwIfNoEntry: false })?.ino !== ino) return;
+    try {
+      unlinkSync(path);
+    } catch (error) {
+      // Who has given up root's rights may have lost this one. The next server replaces the file.
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'EACCES' && code !== 'EPERM') throw error;
+    }
   }
 }
 

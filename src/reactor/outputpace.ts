@@ -35,6 +35,7 @@ export class OutputPace {
    * which can be megabytes: so what the peer has acknowledged counts as well.
    */
   isTooSlow(now: number): boolean {
+    if (this.#pace.deadline > now) return false;
     const held = heldBy(this.#fd);
     if (held !== null && this.#held !== null && held < this.#held) {
       this.#pace.progress(now, this.#held - held);

@@ -3,6 +3,8 @@
  * turn, never from within a call that the protocol itself makes.
  */
 export interface Protocol {
+  /** What it is doing, in a word. */
+  readonly state?: string;
   /** `bytes` from `start` to `end` have arrived. They are valid during the call only. */
   dataReceived(bytes: Buffer, start: number, end: number): void;
   /** The peer has finished sending; it may still be reading. */
@@ -16,8 +18,13 @@ export interface Protocol {
   drained(): void;
   /** The socket's deadline has passed. */
   deadlinePassed(): void;
-  /** The server is closing: finish what was begun, begin nothing. */
+  /** The server is closing: the request that is answered, or else the next one, is the last. */
   serverClosing(): void;
+  /**
+   * The server is closing: ends the connection if there is nothing to be answered; `patiently`: nor
+   * a part of a request. Whether it has. Missing where only the handler knows.
+   */
+  endIfIdle?(patiently: boolean): boolean;
   /** The connection is over. The last call; `error` is null when it ended as intended. */
   connectionLost(error: Error | null): void;
 }

@@ -1,17 +1,7 @@
 import { constants } from 'node:os';
-import { isMainThread } from 'node:worker_threads';
-import { beginTurn, endTurn, monotonic } from '../clock.ts';
-import { RyegateError, SystemCallError } from '../errors.ts';
-import { toMilliseconds } from '../milliseconds.ts';
-import {
-  construct,
-  FLUSH_AGAIN,
-  type NativeLoopHook,
-  type NativeWaker,
-  native,
-  TURN_FIRST,
-  UNHARVESTED,
-} from '../native.ts';
+import { beginTurn, endTurn } from '../clock.ts';
+import type { SystemCallError } from '../errors.ts';
+import { construct, type NativeWaker, native } from '../native.ts';
 import {
   EVENT_READ,
   isNative,
@@ -19,38 +9,23 @@ import {
   type Selector,
   type SelectorName,
 } from '../selectors/index.ts';
-import { isThenable } from '../thenable.ts';
 import { Ahead, type Prospect } from './ahead.ts';
+import { serveBlocking } from './blockingloop.ts';
 import { Connections, type OpenSockets } from './connections.ts';
 import { Deadlines } from './deadlines.ts';
 import { type Harvester, makeHarvester } from './harvester.ts';
 import { Input } from './input.ts';
 import type { Listener } from './listener.ts';
+import { NodeLoop } from './nodeloop.ts';
 import { Output } from './output.ts';
 import type { Channel, Deferred, Protocol } from './protocol.ts';
+import type { Serving } from './serving.ts';
 import { Slabs } from './slabs.ts';
 import type { StreamSocket } from './streamsocket.ts';
 
 const EBADF = -constants.errno.EBADF;
-/** So long, in milliseconds, what has come is received before anybody is found to be late. */
-const HEARING = 10;
 /** Flushes may give rise to output; after so many the rest waits for the next turn. */
 const MOST_FLUSHES = 8;
-/**
- * Seconds that a native call may block a worker's thread: `terminate()`, and the end of the process,
- * wait until it returns. Nothing ends the main thread that way.
- */
-const LONGEST_BLOCK = isMainThread ? Infinity : 0.25;
-
-/** One spell of serving. */
-export interface Serving {
-  /** Seconds between two calls of `actions` at most. */
-  pollInterval: number;
-  /** Runs after every turn, and at least every `pollInterval`; null where there is nothing to do. */
-  actions: (() => void) | null;
-  /** Asked after every turn. */
-  done: () => boolean;
-}
 
 /**
  * The event loop of one server: turns of four phases, each over all ready connections before the
@@ -63,11 +38,14 @@ export class Reactor {
   readonly output: Output = new Output(this.slabs);
   readonly #input = new Input(this.slabs, (socket, error) => this.failed(socket, error));
   readonly #connections = new Connections();
-  readonly deadlines: Deadlines = new Deadlines((when) => this.#schedule(when), this.#connections);
+  readonly deadlines: Deadlines = new Deadlines(
+    (when) => this.#loop.schedule(when),
+    this.#connections,
+  );
   /** Sockets and listeners that the harvest found ready. */
   readonly readable: StreamSocket[] = [];
   readonly writable: StreamSocket[] = [];
-  readonly accepting: Listener[] = [];
+  readonly accepting: Pick<Listener, 'accept'>[] = [];
   /** Sockets that were attached while connections were accepted. */
   readonly #fresh: StreamSocket[] = [];
   readonly waker: NativeWaker;
@@ -80,29 +58,29 @@ export class Reactor {
   readonly #owned: boolean;
   readonly #harvester: Harvester;
   readonly #wakerChannel: Channel;
-  #hook: NativeLoopHook | null = null;
-  #serving: Serving | null = null;
-  #settleRun: { resolve: () => void; reject: (error: unknown) => void } | null = null;
+  readonly #loop: NodeLoop;
   #blocking = false;
   #inTurn = false;
   #accepting = false;
-  readonly #ahead = new Ahead();
+  /** Whom the next turn is probably for. */
+  readonly ahead: Ahead = new Ahead();
   #flushWanted = false;
+  #wakeAskedAt: number | null = null;
+  #wakeLatency: number | null = null;
   #closed = false;
   #unsettled: StreamSocket[] = [];
   #deferred: [socket: StreamSocket, item: Deferred][] = [];
-  #actionsTimer: NodeJS.Timeout | undefined;
-  #sweepTimer: NodeJS.Timeout | undefined;
 
   /** A selector of the caller's own is left open by `close()`. */
   constructor(selector: Selector | SelectorName | 'auto' = 'auto') {
     const waker = construct(() => new native.Waker(), 'a server needs descriptors of its own');
     this.waker = waker;
-    this.#wakerChannel = { fd: waker.fileno(), ready: () => waker.drain() };
+    this.#wakerChannel = { fd: waker.fileno(), ready: () => this.#woken() };
     this.#owned = typeof selector === 'string';
     try {
       this.selector = typeof selector === 'string' ? makeSelector(selector) : selector;
       this.#harvester = this.#join(this.selector);
+      this.#loop = new NodeLoop(this, this.#harvester);
     } catch (error) {
       waker.close();
       throw error;
@@ -121,6 +99,27 @@ export class Reactor {
     return harvester;
   }
 
+  #woken(): void {
+    this.waker.drain();
+    this.#loop.woken();
+    if (this.#wakeAskedAt === null) return;
+    this.#wakeLatency = performance.now() - this.#wakeAskedAt;
+    this.#wakeAskedAt = null;
+  }
+
+  /**
+   * Milliseconds that the last wake-up took which was asked for here, null when there was none; asks
+   * for another.
+   */
+  measureWake(): number | null {
+    const serving = this.#blocking || this.#loop.serving;
+    if (serving && this.#wakeAskedAt === null) {
+      this.#wakeAskedAt = performance.now();
+      this.waker.wake();
+    }
+    return this.#wakeLatency;
+  }
+
   /** The open connections. */
   get sockets(): OpenSockets {
     return this.#connections;
@@ -133,122 +132,50 @@ export class Reactor {
 
   /** Serves beside everything else in Node's loop, until `serving.done()`. */
   run(serving: Serving): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#begin(serving);
-      this.#settleRun = { resolve, reject };
-      try {
-        this.#hook ??= this.#makeHook();
-        const failure = this.#hook.start();
-        if (failure < 0) throw new SystemCallError(failure, 'uv_poll_start', 'the loop refused');
-      } catch (error) {
-        this.#end({ error });
-        return;
-      }
-      if (serving.actions !== null) {
-        const act = (): void => this.#act();
-        this.#actionsTimer = setInterval(act, toMilliseconds(serving.pollInterval));
-      }
-      this.#schedule(this.deadlines.next);
-      if (this.#deferred.length > 0) this.waker.wake();
-      if (serving.done()) this.#end();
-    });
-  }
-
-  #makeHook(): NativeLoopHook {
-    const turn = (count: number): void => this.#turn(count);
-    const flush = (): number => this.#flush();
-    return construct(() => this.#harvester.hook(turn, flush), 'the loop cannot watch the selector');
+    this.waker.drain();
+    if (this.#deferred.length > 0) this.waker.wake();
+    return this.#loop.run(serving);
   }
 
   /** Serves, blocking the thread, until `serving.done()`. */
   runSync(serving: Serving): void {
-    this.#begin(serving);
+    this.waker.drain();
     this.#blocking = true;
     try {
-      this.#flushTurn();
-      while (!serving.done()) {
-        this.#inTurn = true;
-        if (!this.#serveAtOnce()) {
-          this.#guardHarvest(() => this.#waitSync(serving));
-          this.#serveTurn();
-        }
-        this.#flushTurn();
-        this.#callActions(serving);
-        if (this.deadlines.next <= monotonic()) this.#sweep();
-        this.#flushTurn();
-      }
+      serveBlocking(this, this.#harvester, serving);
     } finally {
       this.#leaveTurn();
       this.#blocking = false;
-      this.#serving = null;
     }
   }
 
-  /** Waits for the next turn, without its phases. */
-  #waitSync(serving: Serving): void {
-    for (let left = this.#longestWait(serving); ; left -= LONGEST_BLOCK) {
-      if (this.#harvester.wait(Math.min(left, LONGEST_BLOCK))) return;
-      if (left <= LONGEST_BLOCK) return;
-    }
-  }
+  // The turn, for the two loops.
 
-  #longestWait(serving: Serving): number {
-    if (this.#deferred.length > 0 || !this.#isQuiet()) return 0;
-    const sweep = (this.deadlines.next - performance.now()) / 1000;
-    const wait = serving.actions === null ? sweep : Math.min(sweep, serving.pollInterval);
-    return Math.max(wait, 0);
-  }
-
-  #begin(serving: Serving): void {
-    this.#serving = serving;
-    this.waker.drain();
-  }
-
-  #end(failure: { error: unknown } | null = null): void {
-    const settle = this.#settleRun;
-    this.#hook?.stop();
-    clearInterval(this.#actionsTimer);
-    clearTimeout(this.#sweepTimer);
-    this.#serving = null;
-    this.#settleRun = null;
-    if (failure === null) settle?.resolve();
-    else settle?.reject(failure.error);
-  }
-
-  // The turn.
-
-  #turn(count: number): void {
+  /**
+   * A turn begins: `find` tells the channels that are ready. Throws when waiting itself failed,
+   * unless that was for a descriptor that somebody else has closed.
+   */
+  harvest(find: () => void): void {
     this.#inTurn = true;
-    if (this.#serving === null) return;
-    if (count === UNHARVESTED && this.#serveAhead(this.#ahead.whenReady)) return;
-    if (!this.#guardHarvest(() => this.#harvester.harvest(count))) return;
-    this.#serveTurn();
-  }
-
-  /** False when waiting itself failed, which ends the serving. */
-  #guardHarvest(harvest: () => void): boolean {
     try {
-      harvest();
-      return true;
+      find();
     } catch (error) {
-      if ((error as SystemCallError).errno === EBADF && this.#connections.dropDead()) return true;
-      if (this.#blocking) throw error;
-      this.#end({ error });
-      return false;
+      if ((error as SystemCallError).errno !== EBADF || !this.#connections.dropDead()) throw error;
     }
   }
 
-  #serveTurn(): void {
+  /** The phases between the harvest and the flush. */
+  serve(): void {
     this.turns++;
-    this.#ahead.turned(true, beginTurn());
+    this.ahead.turned(true, beginTurn());
     this.#accept();
     this.#receive();
     if (this.#deferred.length > 0) this.#proceed();
   }
 
   /** A turn without a harvest, for one client. False when it had nothing to say. */
-  #serveAhead(prospect: Prospect): boolean {
-    const { client } = this.#ahead;
+  serveAhead(prospect: Prospect): boolean {
+    const { client } = this.ahead;
     if (client === null || this.#deferred.length > 0) return false;
     client.ready(EVENT_READ);
     this.#inTurn = true;
@@ -259,16 +186,18 @@ export class Reactor {
     prospect.tell(heard);
     if (!heard) {
       this.turns--;
+      this.#leaveTurn();
       return false;
     }
-    this.#ahead.turned(false, now);
+    this.ahead.turned(false, now);
     if (this.#deferred.length > 0) this.#proceed();
     return true;
   }
 
-  #serveAtOnce(): boolean {
-    const { afterFlush } = this.#ahead;
-    return this.#ahead.mayFollow() && afterFlush.worth() && this.#serveAhead(afterFlush);
+  /** As `serveAhead()`, where the flush of a turn has just ended and it is worth trying. */
+  serveAtOnce(): boolean {
+    const { afterFlush } = this.ahead;
+    return this.ahead.mayFollow(afterFlush) && this.serveAhead(afterFlush);
   }
 
   /**
@@ -295,7 +224,7 @@ export class Reactor {
   /** Whether anybody had anything to say. */
   #receive(): boolean {
     const { readable } = this;
-    this.#ahead.receives(readable);
+    this.ahead.receives(readable);
     const heard = this.#input.receive(readable);
     readable.length = 0;
     return heard;
@@ -313,51 +242,8 @@ export class Reactor {
     }
   }
 
-  /** A protocol has thrown. */
-  failed(socket: StreamSocket, error: unknown): void {
-    this.onError(error, socket);
-    socket.reset(error instanceof Error ? error : new Error('a handler failed', { cause: error }));
-  }
-
-  /** How to go on, in the addon's terms. */
-  #flush(): number {
-    this.#flushTurn();
-    if (this.#blocking) return 0;
-    this.#act();
-    this.#endIfDone();
-    if (this.#serving === null) return 0;
-    if (this.#serveAtOnce()) return FLUSH_AGAIN;
-    this.#leaveTurn();
-    const { whenReady } = this.#ahead;
-    return this.#ahead.mayFollow() && whenReady.worth() ? TURN_FIRST : 0;
-  }
-
-  #endIfDone(): void {
-    if (this.#serving?.done()) this.#end();
-  }
-
-  #act(): void {
-    const serving = this.#serving;
-    if (serving === null) return;
-    try {
-      this.#callActions(serving);
-    } catch (error) {
-      this.#end({ error });
-    }
-  }
-
-  #callActions({ actions }: Serving): void {
-    const acting: unknown = actions?.();
-    if (!isThenable(acting)) return;
-    // Nobody would wait for it, or see it fail.
-    acting.then(null, () => {});
-    throw new RyegateError(
-      'ERR_RYEGATE_ASYNC',
-      'serviceActions() returned a promise: it has to be synchronous, and quick',
-    );
-  }
-
-  #flushTurn(): void {
+  /** The last phase: sends what was written, and ends what is to end. */
+  flush(): void {
     this.#flushWanted = false;
     if (!this.#inTurn) beginTurn();
     this.#inTurn = true;
@@ -392,6 +278,11 @@ export class Reactor {
       this.output.send();
       socket.settle();
     }
+  }
+
+  /** Whether the next turn may wait until somebody is ready. */
+  isIdle(): boolean {
+    return this.#deferred.length === 0 && this.#isQuiet();
   }
 
   // For sockets and listeners.
@@ -437,10 +328,16 @@ export class Reactor {
     this.#flushWanted = true;
     queueMicrotask(() => {
       if (!this.#flushWanted || this.#inTurn) return;
-      this.#flushTurn();
+      this.flush();
       // What is waited for may have been the end of a connection that had just this to send.
-      this.#endIfDone();
+      this.#loop.endIfDone();
     });
+  }
+
+  /** A protocol has thrown. */
+  failed(socket: StreamSocket, error: unknown): void {
+    this.onError(error, socket);
+    socket.reset(error instanceof Error ? error : new Error('a handler failed', { cause: error }));
   }
 
   /** Tells a protocol that its connection is over. */
@@ -452,30 +349,13 @@ export class Reactor {
     }
   }
 
-  #schedule(when: number): void {
-    clearTimeout(this.#sweepTimer);
-    if (when === Infinity || this.#serving === null || this.#blocking) return;
-    const delay = toMilliseconds((when - performance.now()) / 1000);
-    this.#sweepTimer = setTimeout(() => this.#sweepSoon(), delay);
-  }
-
-  /** Timers come first after a handler that blocked: what clients sent meanwhile is heard before. */
-  #sweepSoon(): void {
-    this.#sweepTimer = setTimeout(() => this.#sweep(), HEARING);
-  }
-
-  #sweep(): void {
-    this.deadlines.sweep(monotonic());
-  }
-
   /** Aborts every connection and gives everything back. Not while serving. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     for (const socket of this.sockets) socket.abort();
-    this.#flushTurn();
-    clearTimeout(this.#sweepTimer);
-    this.#hook?.close();
+    this.flush();
+    this.#loop.close();
     try {
       this.watch(this.#wakerChannel, EVENT_READ, 0);
     } finally {

@@ -6,7 +6,7 @@ import type { ServerAddress } from './address.ts';
 import { Discard } from './discard.ts';
 import { type FilePart, type FileProgress, FileRegion } from './fileregion.ts';
 import { lengthOfSize } from './output.ts';
-import { OutputPace, tooSlow } from './outputpace.ts';
+import { tooSlow } from './outputpace.ts';
 import { OutputQueue } from './outputqueue.ts';
 import type { PaceRules } from './pace.ts';
 import { PeerWatch } from './peerwatch.ts';
@@ -57,9 +57,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
   #due = Infinity;
   /** Made when it is first needed: idle connections do without. */
   #peer: PeerWatch | null = null;
-  /** How the peer takes its output, while the kernel holds it back. */
-  #pace: OutputPace | null = null;
-  /** @internal The earlier of the protocol's deadline and the output's. */
+  /** @internal The earlier of the protocol's deadline and the watch's. */
   deadline: number = Infinity;
 
   /** Takes over `fd`. */
@@ -94,8 +92,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
    * to take when it is asked first.
    */
   isTaking(): boolean {
-    this.#peer ??= new PeerWatch(this.fd);
-    return this.#peer.isTaking(this.#buffered);
+    return this.#watchedPeer().isTaking(this.#buffered);
   }
 
   /** Whether so much is buffered that a producer should wait until `drained()` is told. */
@@ -144,9 +141,13 @@ export class StreamSocket implements Channel, Deferred, Timed {
   }
 
   #schedule(): void {
-    const pace = this.#pace === null ? Infinity : this.#pace.deadline;
-    const look = this.#peer === null ? Infinity : this.#peer.lookAt;
-    this.#reactor.deadlines.set(this, Math.min(this.#due, pace, look));
+    const watch = this.#peer === null ? Infinity : this.#peer.deadline;
+    this.#reactor.deadlines.set(this, Math.min(this.#due, watch));
+  }
+
+  #watchedPeer(): PeerWatch {
+    this.#peer ??= new PeerWatch(this.fd);
+    return this.#peer;
   }
 
   /** `bytes` must not change until they have gone, as with a `node:stream`. */
@@ -204,8 +205,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
   pause(): void {
     if (!this.#reading) return;
     this.#reading = false;
-    this.#peer ??= new PeerWatch(this.fd);
-    this.#peer.pause(this.now);
+    this.#watchedPeer().pause(this.now);
     this.#schedule();
     this.#reactor.settle(this);
   }
@@ -298,35 +298,44 @@ export class StreamSocket implements Channel, Deferred, Timed {
   expire(): void {
     if (this.closed) return;
     const { now } = this;
-    if (this.#pace !== null && this.#pace.deadline <= now && this.#pace.isTooSlow(now)) {
+    if (this.#peer?.isTooSlow(now)) {
       this.reset(tooSlow());
       return;
     }
-    if (this.#peer !== null && this.#peer.lookAt <= now) this.#look(this.#peer, now);
-    if (this.#due <= now) this.#duePassed(now);
-    if (!this.closed) this.#schedule();
-  }
-
-  /** Looks whether the peer of a paused connection is still there. */
-  #look(peer: PeerWatch, now: number): void {
-    const found = peer.look(now);
+    const found = this.#peer?.look(now);
     if (found instanceof Error) this.abort(found);
     else if (found) this.#guard((protocol) => protocol.eofAhead?.());
-  }
-
-  #duePassed(now: number): void {
-    // Ending while the peer still takes its answer could destroy the rest; its FIN counts as one.
-    if (this.#state === 'lingering' && native.unacknowledged(this.fd) > 1) {
-      this.#due = now + this.#settings.linger * 1000;
-      return;
+    if (this.#due <= now) {
+      this.#due = Infinity;
+      this.#guard((protocol) => protocol.deadlinePassed());
     }
-    this.#due = Infinity;
-    this.#guard((protocol) => protocol.deadlinePassed());
+    if (!this.closed) this.#schedule();
   }
 
   /** @internal */
   serverClosing(): void {
     if (!this.closed) this.#guard((protocol) => protocol.serverClosing());
+  }
+
+  /** @internal Whether the connection was idle, and has been ended: nobody is owed anything. */
+  endIfIdle(patiently: boolean): boolean {
+    // A request has come since the turn began.
+    if (patiently && native.unread(this.fd) > 0) return false;
+    let wasIdle = this.#buffered === 0;
+    this.#guard((protocol) => {
+      wasIdle = protocol.endIfIdle?.(patiently) === true && wasIdle;
+    });
+    return wasIdle;
+  }
+
+  /** What it is doing, in a word: its protocol's. */
+  get activity(): string {
+    return this.#state === 'open' ? (this.#protocol?.state ?? 'open') : 'closing';
+  }
+
+  /** @internal Whether nobody is owed anything: all that was to be sent has gone. */
+  get answered(): boolean {
+    return this.closed || (this.#state !== 'open' && this.#buffered === 0);
   }
 
   /** @internal Told in a turn of its own, so that one fast reader cannot keep a turn going. */
@@ -390,7 +399,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** The peer is not the one to act. */
   #restPace(): void {
-    this.#pace = null;
+    this.#peer?.endPace();
     this.#schedule();
     this.#reactor.settle(this);
   }
@@ -403,13 +412,13 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** The peer is waited for as long as output is held back. */
   #watchPace(): void {
-    if (this.#queue === null || this.#queue.waiting || this.#pace !== null) return;
+    if (this.#queue === null || this.#queue.waiting || this.#peer?.isPaced) return;
     const rules = this.#settings.write ?? (this.#state === 'open' ? null : LAST_PACE);
     if (rules !== null) this.#startPace(rules);
   }
 
   #startPace(rules: PaceRules): void {
-    this.#pace = new OutputPace(rules, this.fd, this.now);
+    this.#watchedPeer().startPace(rules, this.now);
     this.#schedule();
   }
 
@@ -417,14 +426,15 @@ export class StreamSocket implements Channel, Deferred, Timed {
   took(count: number): void {
     this.#buffered -= count;
     if (this.#buffered === 0) this.#queue = null;
-    if (this.#pace !== null) this.#progress(this.#pace, count);
+    if (this.#peer?.isPaced) this.#progress(this.#peer, count);
     if (this.#state !== 'open' || this.#registered > EVENT_READ) this.#reactor.settle(this);
     if (this.#awaitsDrain && this.#isDrained()) this.#reactor.defer(this, this);
   }
 
-  #progress(pace: OutputPace, count: number): void {
-    pace.took(this.now, count);
-    if (this.#queue === null) this.#pace = null;
+  #progress(peer: PeerWatch, count: number): void {
+    if (this.#queue === null) peer.endPace();
+    else peer.took(this.now, count);
+    if (peer.isBlank) this.#peer = null;
     this.#schedule();
   }
 
@@ -467,7 +477,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
   #linger(): void {
     const protocol = this.#protocol;
     if (!(protocol instanceof Discard)) {
-      this.#protocol = new Discard(this);
+      this.#protocol = new Discard(this, this.#settings.linger);
       this.#reading = !this.#eof;
       this.#peer?.resume();
       this.setDeadline(Infinity);
