@@ -1,5 +1,6 @@
 export { RyegateError, SystemCallError } from './errors.ts';
 export { OpenFile, openFile } from './files/openfile.ts';
+export type { Counters } from './http/connection.ts';
 export { HTTPError } from './http/httperror.ts';
 export type { InputBuffering } from './http/intake.ts';
 export { DEFAULT_LIMITS, LIMITS, type Limits, type PartialLimits } from './http/limits.ts';
@@ -15,12 +16,14 @@ export {
 export * from './httpserver/index.ts';
 export type { FileState } from './io/filefacts.ts';
 export type { InputStream, SaveOptions, TrailerList } from './io/inputstream.ts';
+export * from './logging/index.ts';
 export { pipe } from './pipe.ts';
 export {
   type PostedShutdownHandle,
   type ShutdownEvent,
   ShutdownHandle,
 } from './reactor/control.ts';
+export type { DrainOptions, DrainPhase, DrainProgress, DrainSummary } from './reactor/drain.ts';
 export type { FilePart, FileProgress } from './reactor/fileregion.ts';
 export type { Protocol } from './reactor/protocol.ts';
 export type { ClientAddress, StreamSocket } from './reactor/streamsocket.ts';
@@ -40,5 +43,6 @@ export {
   SelectSelector,
 } from './selectors/index.ts';
 export * from './socketserver/index.ts';
+export * from './supervisor/index.ts';
 export { VERSION } from './version.ts';
 export * from './wsgi/index.ts';

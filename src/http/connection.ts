@@ -15,10 +15,21 @@ import { Residue } from './residue.ts';
 import { Response, type ResponseOwner, type ResponseSettings } from './response.ts';
 import type { Timeouts } from './timeouts.ts';
 
+/** What is counted of all connections of a server. */
+export interface Counters {
+  /** Heads that have come. */
+  requests: number;
+  /** Requests that were refused: malformed ones, late ones, those beyond a limit. */
+  refused: number;
+  /** Requests that were answered with a status from 500 on, or whose answer was broken off. */
+  failed: number;
+}
+
 /** What the connections of one server have in common. */
 export interface HTTPSettings extends ResponseSettings, IntakeSettings {
   readonly timeouts: Timeouts;
   readonly socket: SocketSettings;
+  readonly counters: Counters;
 }
 
 /**
@@ -84,6 +95,10 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
     // A client that connects and says nothing is as idle as one between requests.
     this.#wait(this.#settings.timeouts.head);
     this.socket.attach(this, this.#settings.socket);
+  }
+
+  get state(): State {
+    return this.#state;
   }
 
   // What the socket tells.
@@ -161,7 +176,14 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
     const request = this.#request as HTTPRequest;
     if (this.#state === 'responding') request.response.keepAlive = false;
     else if (this.#state === 'receiving') request.keepAlive = false;
-    else if (this.#state !== 'refused') this.#over();
+  }
+
+  endIfIdle(patiently: boolean): boolean {
+    const isIdle = this.#state === 'idle' && this.#residue === null;
+    const isArriving = this.#state === 'head' && !patiently;
+    // What follows an answer that has been sent is not waited for.
+    if (isIdle || isArriving || this.#state === 'draining') this.#over();
+    return isIdle || isArriving;
   }
 
   connectionLost(error: Error | null): void {
@@ -333,6 +355,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
     const request = new HTTPRequest(this, head);
     this.#request = request;
     this.#requests += 1;
+    this.#settings.counters.requests += 1;
     if (this.#requests >= limits.requestsPerConnection) this.#lastRequest = true;
     if (this.#lastRequest) request.keepAlive = false;
     if (head.chunked || head.contentLength > 0) {
@@ -374,6 +397,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
     }
     if (intake.overdrawn) this.#over();
     else if (!intake.done) this.reschedule();
+    else if (this.#state === 'draining' && this.#lastRequest) this.#over();
     else if (this.#state === 'draining') this.#next();
     else if (this.#state === 'receiving') this.#respond(this.#request as HTTPRequest);
     return start + taken;
@@ -408,6 +432,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
 
   #refuse(error: HTTPError): void {
     if (debug.enabled) debug('%j is refused: %s', this.socket.clientAddress, error.code);
+    this.#settings.counters.refused += 1;
     this.#request ??= new HTTPRequest(this, this.#head ?? new RequestHead());
     const request = this.#request;
     this.#state = 'refused';
@@ -435,6 +460,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
   }
 
   responseEnded(response: Response): void {
+    if (response.status >= 500) this.#settings.counters.failed += 1;
     this.#handlerClock?.stop();
     const intake = this.#arriving();
     if (this.#state === 'refused' || !response.keepAlive || this.#lastRequest) {
@@ -466,6 +492,7 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
   }
 
   responseBroken(_response: Response, error: Error): void {
+    this.#settings.counters.failed += 1;
     this.#state = 'over';
     this.#closeBody(() => error);
     this.socket.reset(error);

@@ -34,7 +34,7 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** What no field value may hold (RFC 9110 section 5.5): controls but HTAB, and what is no byte. */
 const NOT_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
 /** RFC 9112 section 4, but the reason without HTAB: PEP 3333 wants no control characters. */
-const STATUS = /^[1-9][0-9]{2} [\x20-\x7e\x80-\xff]*$/;
+const STATUS = /^[2-9][0-9]{2} [\x20-\x7e\x80-\xff]*$/;
 
 /**
  * Valid names and whether they are hop-by-hop: applications send the same few names over and over,
@@ -174,8 +174,9 @@ function hopByHopError(name: string): RyegateError {
 let lastStatus = '200 OK';
 
 /**
- * Checks the status of a response as `startResponse` takes it: three digits from 100 to 999, a
- * space, and the reason phrase, which may be empty.
+ * Checks the status of a response as `startResponse` takes it: three digits from 200 to 999, a
+ * space, and the reason phrase, which may be empty. Those from 100 on are of interim responses
+ * (RFC 9110 section 15.2), behind which the client goes on waiting for the one that is meant here.
  *
  * `ERR_RYEGATE_STATUS`: anything else, or a control character or one above U+00FF in the reason.
  */
@@ -184,8 +185,8 @@ export function checkStatus(status: string): void {
   if (typeof status !== 'string' || !STATUS.test(status)) {
     throw new RyegateError(
       'ERR_RYEGATE_STATUS',
-      `the status is ${show(status)}: it must be a string of three digits, a space and a reason ` +
-        "without control characters or characters above U+00FF, such as '200 OK'",
+      `the status is ${show(status)}: it must be a string of a number from 200 to 999, a space ` +
+        "and a reason without control characters or characters above U+00FF, such as '200 OK'",
     );
   }
   lastStatus = status;

@@ -15,6 +15,8 @@ export class HTTPRequest {
   /** Ends at the end of the body. */
   body: InputStream = emptyInput;
   declare response: Response;
+  /** When its head had come, if it has a body: it may be answered later. Monotonic milliseconds. */
+  readonly arrived: number | null = null;
   #aborter: AbortController | null = null;
   #abandoned = false;
 
@@ -22,6 +24,7 @@ export class HTTPRequest {
     this.connection = connection;
     this.#head = head;
     this.keepAlive = head.keepAlive;
+    if (head.chunked || head.contentLength > 0) this.arrived = connection.socket.now;
   }
 
   /** As it was read, or changed. Not to be changed itself. */

@@ -261,13 +261,13 @@ export class Response {
 
   /** Whether the response must not say how long its body is; RFC 9110 section 8.6. */
   #isBare(code: number): boolean {
-    if (code < 200 || code === 204) return true;
+    if (code === 204) return true;
     return this.#context.method === 'CONNECT' && code < 300;
   }
 
   #frame(code: number, length: number): void {
     const { method, minor } = this.#context;
-    if (code < 200 || method === 'CONNECT') this.keepAlive = false;
+    if (method === 'CONNECT') this.keepAlive = false;
     if (bodyForbidden(code) || this.#isBare(code)) {
       this.#framing = 'none';
       return;

@@ -68,7 +68,7 @@ export function reasonPhrase(code: number): string {
   return REASONS[code] ?? 'Unknown';
 }
 
-/** Whether a response of this status never has a body: 1xx, 204, 304 (RFC 9112 section 6.3). */
+/** Whether a final response of this status never has a body (RFC 9112 section 6.3). */
 export function bodyForbidden(status: number): boolean {
-  return status < 200 || status === 204 || status === 304;
+  return status === 204 || status === 304;
 }

@@ -3,6 +3,7 @@ import { standardError } from '../io/errorstream.ts';
 import { toMilliseconds } from '../milliseconds.ts';
 import { formatAddress, type ServerAddress } from '../reactor/address.ts';
 import { Control, type ShutdownEvent, type ShutdownHandle } from '../reactor/control.ts';
+import { type DrainOptions, type DrainSummary, drainSettings } from '../reactor/drain.ts';
 import { Reactor } from '../reactor/reactor.ts';
 import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
 import { isNative, type Selector, type SelectorName } from '../selectors/index.ts';
@@ -15,7 +16,9 @@ import {
   checkSignal,
   refusePromise,
 } from './checks.ts';
+import { Closing } from './closing.ts';
 import { formatException } from './formatexception.ts';
+import { countConnections, type ServerStats } from './stats.ts';
 
 export interface BaseServerOptions {
   /** The readiness facility: a name, or a selector of the caller's own. Default `auto`. */
@@ -34,8 +37,8 @@ type OneRequest = { request: StreamSocket | null; ended: boolean; timedOut: bool
  * `socketserver.BaseServer`: accepts connections and gives each to an instance of
  * `RequestHandlerClass`.
  *
- * For the caller: `serveForever()`, `serveForeverSync()`, `shutdown()`, `handleRequest()`,
- * `serverClose()`, `fileno()`. To be overridden: `serverActivate()`, `getRequest()`,
+ * For the caller: `serveForever()`, `serveForeverSync()`, `start()`, `shutdown()`, `drain()`,
+ * `handleRequest()`, `serverClose()`, `stats()`, `fileno()`. To be overridden: `serverActivate()`, `getRequest()`,
  * `verifyRequest()`, `processRequest()`, `finishRequest()`, `shutdownRequest()`, `closeRequest()`,
  * `serviceActions()`, `handleError()`, `handleTimeout()`.
  *
@@ -47,7 +50,7 @@ export abstract class BaseServer implements AsyncDisposable {
   static timeout: number | null = null;
   /** Whether `serverClose()` lets the handlers that are at work finish. */
   static blockOnClose = true;
-  /** Seconds that it waits for them. */
+  /** Seconds that it waits for them, as does `drain()`. */
   static closeTimeout = 30;
 
   serverAddress: ServerAddress;
@@ -57,7 +60,13 @@ export abstract class BaseServer implements AsyncDisposable {
   readonly #control = new Control();
   #one: OneRequest | null = null;
   #serving = false;
-  #closing: Promise<void> | null = null;
+  /** What was reported as gone wrong. */
+  #errors = 0;
+  /** Servings so far. */
+  #servings = 0;
+  #ended: Promise<void> = Promise.resolve();
+  readonly #closing: Closing;
+  #closed: Promise<void> | null = null;
 
   constructor(
     serverAddress: ServerAddress,
@@ -71,6 +80,15 @@ export abstract class BaseServer implements AsyncDisposable {
       if (socket === null) this.logError(error);
       else this.reportError(socket, error);
     };
+    this.#closing = new Closing({
+      reactor: this.reactor,
+      control: this.#control,
+      acceptBacklog: () => this.acceptBacklog(),
+      closeListener: () => this.closeListener(),
+      logError: (error) => this.logError(error),
+      isServing: () => this.#serving,
+      serveUntil: (done) => this.#serveUntil(done),
+    });
   }
 
   /** The selector in use: `epoll`, or the class of a caller's own. */
@@ -85,6 +103,8 @@ export abstract class BaseServer implements AsyncDisposable {
   protected abstract accept(most: number): void;
   /** The next connection that has come, and its client's address; null when there is none. */
   abstract getRequest(): [request: StreamSocket, clientAddress: ClientAddress] | null;
+  /** Accepts the clients who have connected already. */
+  protected abstract acceptBacklog(): void;
   /** Closes the listener. */
   protected abstract closeListener(): void;
 
@@ -99,11 +119,38 @@ export abstract class BaseServer implements AsyncDisposable {
    * @param pollInterval seconds between two calls of `serviceActions()` at most, default 0.5.
    *   Without an override of it nothing is polled, and an idle server sleeps.
    * @throws (rejects) RyegateError `ERR_RYEGATE_ALREADY_SERVING`, `ERR_RYEGATE_SERVER_CLOSED`,
-   *   `ERR_RYEGATE_POLL_INTERVAL`; what `serviceActions()` throws
+   *   `ERR_RYEGATE_POLL_INTERVAL`, `ERR_RYEGATE_SIGNAL`, `ERR_RYEGATE_NOT_LISTENING`; what
+   *   `serviceActions()` throws
    */
   async serveForever(pollInterval = 0.5, options: ServeOptions = {}): Promise<void> {
+    await this.#begin(pollInterval, options);
+  }
+
+  /**
+   * Begins to serve, as `serveForever()`, and resolves when clients are accepted. `ended` is a
+   * promise of the end. Parameters and errors are those of `serveForever()`.
+   */
+  async start(pollInterval = 0.5, options: ServeOptions = {}): Promise<void> {
+    const ended = this.#begin(pollInterval, options);
+    if (ended === this.#ended && this.#serving) observe(ended, (error) => this.logError(error));
+    else await ended;
+  }
+
+  /** The end of the serving, which becomes `ended` if it has begun. */
+  #begin(pollInterval: number, options: ServeOptions): Promise<void> {
+    const servings = this.#servings;
+    const ended = this.#serve(pollInterval, options);
+    if (this.#servings !== servings) this.#ended = ended;
+    return ended;
+  }
+
+  /** The end of the serving that was begun last; rejects as `serveForever()` would. */
+  get ended(): Promise<void> {
+    return this.#ended;
+  }
+
+  async #serve(pollInterval: number, { signal }: ServeOptions): Promise<void> {
     checkPollInterval(pollInterval);
-    const { signal } = options;
     checkSignal(signal);
     if (signal?.aborted) return;
     this.#beginServing();
@@ -114,12 +161,19 @@ export abstract class BaseServer implements AsyncDisposable {
       await this.reactor.run({
         pollInterval,
         actions: this.#serviceActions,
-        done: () => this.#control.requested,
+        done: () => this.#isDone(),
       });
     } finally {
       signal?.removeEventListener('abort', abort);
       this.#endServing();
     }
+  }
+
+  /** Whether the serving is to end; asked after every turn. */
+  #isDone(): boolean {
+    const wanted = this.#closing.begun ? null : this.#control.drainRequested;
+    if (wanted !== null) observe(this.drain(wanted), (error) => this.logError(error));
+    return this.#control.requested || this.#closing.step();
   }
 
   /**
@@ -137,7 +191,7 @@ export abstract class BaseServer implements AsyncDisposable {
       this.reactor.runSync({
         pollInterval,
         actions: this.#serviceActions,
-        done: () => this.#control.requested,
+        done: () => this.#isDone(),
       });
     } finally {
       this.#endServing();
@@ -179,7 +233,7 @@ export abstract class BaseServer implements AsyncDisposable {
       await this.reactor.run({
         pollInterval: Infinity,
         actions: null,
-        done: () => this.#control.requested || isDone(one),
+        done: () => this.#isDone() || isDone(one),
       });
     } finally {
       clearTimeout(timer);
@@ -209,7 +263,7 @@ export abstract class BaseServer implements AsyncDisposable {
   }
 
   #beginServing(): void {
-    if (this.#closing !== null) {
+    if (this.#closing.begun) {
       throw new RyegateError(
         'ERR_RYEGATE_SERVER_CLOSED',
         'the server has been closed and cannot serve again: make another one',
@@ -222,6 +276,7 @@ export abstract class BaseServer implements AsyncDisposable {
       );
     }
     this.#serving = true;
+    this.#servings++;
     this.#control.attach(this.reactor.waker);
   }
 
@@ -342,6 +397,7 @@ export abstract class BaseServer implements AsyncDisposable {
 
   /** @internal Calls `handleError()`, and survives it. */
   reportError(request: StreamSocket, error: unknown): void {
+    this.#errors++;
     try {
       const handling: unknown = this.handleError(request, request.clientAddress, error);
       observe(handling, (failure) => this.logError(failure));
@@ -350,45 +406,71 @@ export abstract class BaseServer implements AsyncDisposable {
     }
   }
 
+  /** What the server has done so far, and is doing. */
+  stats(): ServerStats {
+    const { reactor } = this;
+    const [bytesReceived, bytesSent] = reactor.slabs.batch.totals();
+    const latency = reactor.measureWake();
+    return {
+      connections: countConnections(reactor.sockets),
+      bytesReceived,
+      bytesSent,
+      errors: this.#errors,
+      turns: reactor.turns,
+      wakeLatency: latency === null ? null : latency / 1000,
+    };
+  }
+
   // The end.
+
+  /** Whether the server is going out of service: readiness is denied from then on. */
+  get draining(): boolean {
+    return this.#closing.begun;
+  }
+
+  /**
+   * Takes the server out of service without a request being lost, and closes it. While it serves,
+   * it does so for another `delay` seconds, during which `draining` is true. Then it accepts
+   * whoever waits in the backlog; closes the listener; ends idle connections after `grace` seconds;
+   * lets what was begun finish, each with `Connection: close`, for up to `deadline` seconds; and
+   * breaks off what is left. A serving that is under way ends with it. Calling it again gives the
+   * same promise, whatever the options.
+   *
+   * @throws RyegateError `ERR_RYEGATE_OPTION`
+   */
+  drain(options: DrainOptions = {}): Promise<DrainSummary> {
+    const { closeTimeout } = this.constructor as typeof BaseServer;
+    return this.#closing.begin(drainSettings(options, closeTimeout));
+  }
 
   /**
    * Closes the listener at once, lets the handlers that are at work finish for up to
    * `closeTimeout` seconds (unless `blockOnClose` is off), and gives everything back. Ends a serving
-   * first. Resolves when all is closed; calling it again gives the same promise.
+   * first; a drain becomes as quick. Resolves when all is closed; calling it again gives the same
+   * promise.
    */
   serverClose(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+    this.#closed ??= this.#closeAtOnce();
+    return this.#closed;
   }
 
-  async #close(): Promise<void> {
-    if (this.#serving) await this.shutdown();
-    this.closeListener();
-    try {
-      if ((this.constructor as typeof BaseServer).blockOnClose) await this.#finishRequests();
-    } catch (error) {
-      // Nothing can be waited for; what is left to do is to close.
-      this.logError(error);
-    } finally {
-      this.reactor.close();
-    }
+  async #closeAtOnce(): Promise<void> {
+    const { blockOnClose, closeTimeout } = this.constructor as typeof BaseServer;
+    const deadline = blockOnClose ? closeTimeout : 0;
+    if (this.#closing.begun) this.#closing.hurry(deadline);
+    else this.#control.request();
+    const settings = drainSettings({ deadline, grace: 0 }, closeTimeout);
+    await this.#closing.begin({ ...settings, obliging: false });
   }
 
-  /** Serves on without new connections, until there are none or the time is up. */
-  async #finishRequests(): Promise<void> {
-    const { sockets } = this.reactor;
-    for (const socket of sockets) socket.serverClosing();
-    if (sockets.size === 0) return;
-    const { closeTimeout } = this.constructor as typeof BaseServer;
-    const deadline = setTimeout(() => {
-      for (const socket of sockets) socket.reset(cutOff(closeTimeout));
-    }, toMilliseconds(closeTimeout));
+  /** Serves for what is left of a drain. */
+  async #serveUntil(done: () => boolean): Promise<void> {
+    this.#serving = true;
+    this.#control.attach(this.reactor.waker);
     try {
-      const done = (): boolean => sockets.size === 0;
       await this.reactor.run({ pollInterval: Infinity, actions: null, done });
     } finally {
-      clearTimeout(deadline);
+      this.#endServing();
     }
   }
 
@@ -401,11 +483,4 @@ export abstract class BaseServer implements AsyncDisposable {
 /** What has been answered also has to be on its way. */
 function isDone({ request, ended, timedOut }: OneRequest): boolean {
   return timedOut || request?.closed === true || (ended && request?.buffered === 0);
-}
-
-function cutOff(seconds: number): RyegateError {
-  return new RyegateError(
-    'ERR_RYEGATE_SERVER_CLOSED',
-    `the server was closed, and its handlers had ${seconds} seconds to finish: raise closeTimeout`,
-  );
 }

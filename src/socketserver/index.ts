@@ -13,5 +13,6 @@ export {
 } from './baserequesthandler.ts';
 export { BaseServer, type BaseServerOptions, type ServeOptions } from './baseserver.ts';
 export type { SocketWriter } from './socketwriter.ts';
+export type { ConnectionStats, ServerStats } from './stats.ts';
 export { StreamRequestHandler } from './streamrequesthandler.ts';
 export { TCPServer, type TCPServerOptions, UnixStreamServer } from './tcpserver.ts';

@@ -1,4 +1,5 @@
 import { RyegateError } from '../errors.ts';
+import { native } from '../native.ts';
 import { checkFlags, checkOption, isWhole } from '../options.ts';
 import {
   AF_INET,
@@ -9,7 +10,7 @@ import {
 } from '../reactor/address.ts';
 import { Listener } from '../reactor/listener.ts';
 import { type ListeningSettings, ListeningSocket } from '../reactor/listeningsocket.ts';
-import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
+import { type ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
 import type { RequestHandlerClass } from './baserequesthandler.ts';
 import { BaseServer, type BaseServerOptions } from './baseserver.ts';
 
@@ -51,6 +52,7 @@ export class TCPServer extends BaseServer {
   readonly options: Readonly<TCPServerSettings>;
   #socket: ListeningSocket | null = null;
   #listener: Listener | null = null;
+  #adopted: StreamSocket | null = null;
 
   constructor(
     serverAddress: ServerAddress,
@@ -117,8 +119,25 @@ export class TCPServer extends BaseServer {
     return null;
   }
 
+  /**
+   * Serves the connected socket `fd` as if it had been accepted here, and takes it over. It has to
+   * be non-blocking. One that has lost its client is closed.
+   */
+  adoptConnection(fd: number): void {
+    const peer = native.address(fd, true);
+    if (typeof peer === 'number') {
+      native.close(fd);
+      return;
+    }
+    const [family, host, port] = peer;
+    const address: ClientAddress = family === AF_UNIX ? host : [host, port];
+    this.#adopted = new StreamSocket(this.reactor, fd, address);
+    this.handleRequestNoblock();
+  }
+
   override getRequest(): [request: StreamSocket, clientAddress: ClientAddress] | null {
-    const request = this.#listener?.take() ?? null;
+    const request = this.#adopted ?? this.#listener?.take() ?? null;
+    this.#adopted = null;
     return request === null ? null : [request, request.clientAddress];
   }
 
@@ -126,6 +145,10 @@ export class TCPServer extends BaseServer {
     if (most === 0) this.#listener?.pause();
     else if (this.#listener !== null) this.#listener.open(most);
     else throw notListening();
+  }
+
+  protected override acceptBacklog(): void {
+    this.#listener?.acceptBacklog(this.options.requestQueueSize);
   }
 
   protected override closeListener(): void {

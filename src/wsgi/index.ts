@@ -10,6 +10,12 @@ export {
   type ReadableFile,
 } from './filewrapper.ts';
 export { BaseHandler } from './handlers.ts';
+export {
+  type Drainable,
+  type HealthCheck,
+  type HealthOptions,
+  healthChecks,
+} from './health.ts';
 export { type OutputFile, SimpleHandler } from './simplehandler.ts';
 export {
   type MakeServerOptions,

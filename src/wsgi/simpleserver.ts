@@ -1,8 +1,9 @@
 import { describeFault, RyegateError } from '../errors.ts';
+import type { HeaderList } from '../http/headers.ts';
 import type { HTTPRequest } from '../http/request.ts';
 import type { Response } from '../http/response.ts';
 import { BaseHTTPRequestHandler, HTTPServer, type HTTPServerOptions } from '../httpserver/index.ts';
-import { standardError } from '../io/errorstream.ts';
+import { type RequestJournal, sentOf } from '../httpserver/requestjournal.ts';
 import { checkNames } from '../options.ts';
 import type { ClientAddress } from '../reactor/streamsocket.ts';
 import { asyncUnderSync } from '../socketserver/checks.ts';
@@ -84,9 +85,9 @@ export class WSGIRequestHandler extends BaseHTTPRequestHandler {
     this.#remotePort = String(port);
   }
 
-  /** `wsgi.errors`: standard error. */
+  /** `wsgi.errors`: the server's error log, which is standard error by default. */
   getStderr(): ErrorStream {
-    return standardError();
+    return this.server.errorStream;
   }
 
   override fault(error: RyegateError): void {
@@ -107,6 +108,21 @@ function letGo(handler: WSGIRequestHandler, response: Response): void {
   if (handler.constructor !== WSGIRequestHandler || handler.httpRequest?.response !== response)
     return;
   (handler as { httpRequest: HTTPRequest | undefined }).httpRequest = undefined;
+}
+
+function logAccess(handler: ServerHandler, { log }: RequestJournal): void {
+  const { usesEnviron, usesResponseFields } = log.format;
+  handler.requestHandler.tryLogAccess({
+    environ: usesEnviron ? handler.environ : null,
+    responseFields: usesResponseFields ? sentHeaders(handler) : null,
+    isFile: handler.resultIsFile(),
+  });
+}
+
+/** Those of the error page, if that was sent instead. */
+function sentHeaders({ response, status, headers, errorHeaders }: ServerHandler): HeaderList {
+  if (!response.headSent) return [];
+  return status?.startsWith(String(response.status)) ? (headers as HeaderList) : errorHeaders;
 }
 
 /** `wsgiref.simple_server.ServerHandler`: one request of a server's; logs it when it is done. */
@@ -141,14 +157,21 @@ export class ServerHandler extends SimpleHandler {
     if (this.blocking) throw asyncUnderSync('the application');
   }
 
+  override clientGone(): void {
+    this.requestHandler.journal?.broken();
+    super.clientGone();
+  }
+
   override close(): void {
     if (this.closed) return;
     super.close();
-    const { status, bytesSent, replaced } = this.response;
-    const { requestHandler } = this;
+    const { requestHandler, response } = this;
+    const { status, replaced } = response;
     // What is sent instead has a line of its own.
     if (replaced) return;
-    requestHandler.tryLogRequest(status === 0 ? '-' : status, bytesSent);
+    const size = sentOf(response, requestHandler.command);
+    requestHandler.tryLogRequest(status === 0 ? '-' : status, size);
+    if (requestHandler.journal !== null) logAccess(this, requestHandler.journal);
     letGo(requestHandler, this.response);
   }
 }
@@ -171,6 +194,8 @@ const OPTIONS: Readonly<Record<keyof MakeServerOptions, true>> = {
   responseTrailers: true,
   sendfile: true,
   logRequests: true,
+  accessLog: true,
+  errorLog: true,
   selector: true,
   bindAndActivate: true,
   addressFamily: true,
