@@ -7,15 +7,15 @@ import { checkHeaders, checkStatus, type HeaderList, Headers, toPairs } from '..
 import { asHTTPError, type HTTPError } from '../http/httperror.ts';
 import type { HTTPRequest } from '../http/request.ts';
 import { reasonPhrase } from '../http/status.ts';
-import { standardError } from '../io/errorstream.ts';
 import type { InputStream } from '../io/inputstream.ts';
+import { formatLogTime, printable } from '../logging/logtext.ts';
 import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
 import { asyncUnderSync, refusePromise } from '../socketserver/checks.ts';
 import { BaseRequestHandler, CONTINUES, type Handling } from '../socketserver/index.ts';
 import { isThenable, observe } from '../thenable.ts';
 import { VERSION } from '../version.ts';
 import type { HTTPServer } from './httpserver.ts';
-import { formatLogTime, printable } from './logtext.ts';
+import { type RequestFacts, RequestJournal } from './requestjournal.ts';
 import { ResponseFile } from './responsefile.ts';
 
 /** A method for one request method: `doGET`, `doPOST`; it may be async. */
@@ -43,9 +43,13 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
   #wfile: ResponseFile | null = null;
   #responseHeaders: HeaderList | null = null;
   #status = '';
+  /** @internal Null without an access log. */
+  readonly journal: RequestJournal | null;
 
   constructor(request: StreamSocket, clientAddress: ClientAddress, server: HTTPServer) {
     super(request, clientAddress, server);
+    const { accessLog } = server;
+    this.journal = accessLog === null ? null : new RequestJournal(accessLog, this);
   }
 
   /** The method of the request, such as `GET`. */
@@ -108,16 +112,19 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
     } catch (error) {
       this.#fail(error);
     }
+    this.#settle();
   }
 
   refuse(request: HTTPRequest, error: HTTPError): void {
     this.#begin(request);
     this.#answer(error.status, error.message);
+    this.#settle();
   }
 
   abandon(request: HTTPRequest): void {
     this.#begin(request);
     this.tryLogRequest();
+    this.tryLogAccess();
   }
 
   #begin(request: HTTPRequest): void {
@@ -126,6 +133,7 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
     this.#wfile = null;
     this.#status = '';
     this.#responseHeaders = null;
+    if (this.journal !== null) this.#beginEntry(this.journal, request);
   }
 
   fault(error: RyegateError): void {
@@ -138,6 +146,7 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
   }
 
   connectionLost(_error: Error | null): void {
+    this.tryLogAccess();
     this.guard(() => this.finish());
     this.guard(() => this.server.shutdownRequest(this.request));
   }
@@ -158,6 +167,26 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
     } catch (error) {
       this.#report(error);
     }
+  }
+
+  /** @internal The request is done with: it gets its entry in the access log, unless it has. */
+  tryLogAccess(facts?: RequestFacts): void {
+    try {
+      this.#observe(this.journal?.end(facts));
+    } catch (error) {
+      this.#report(error);
+    }
+  }
+
+  #beginEntry(journal: RequestJournal, request: HTTPRequest): void {
+    // A handler of one's own may have ended the last response without a word.
+    if (!journal.isFor(request)) this.tryLogAccess();
+    journal.begin(request);
+  }
+
+  /** Whatever has ended the response. */
+  #settle(): void {
+    if (this.journal?.isDue) this.tryLogAccess();
   }
 
   #observe(done: unknown): void {
@@ -197,10 +226,14 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
     const current = (): boolean => this.httpRequest.response === response;
     done.then(
       () => {
-        if (current()) this.#complete();
+        if (!current()) return;
+        this.#complete();
+        this.#settle();
       },
       (error) => {
-        if (current()) this.#fail(error);
+        if (!current()) return;
+        this.#fail(error);
+        this.#settle();
       },
     );
     if (this.request.blocking) this.#fail(asyncUnderSync(what));
@@ -313,12 +346,16 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
     this.#status = '';
     this.#responseHeaders = null;
     response.start(status, checkHeaders(headers), -1);
+    this.journal?.sent(headers);
     this.tryLogRequest(response.status);
   }
 
-  /** Called for each response. The default logs a line when the server's `logRequests` is on. */
+  /**
+   * Called for each response. The default logs a line when the server's `logRequests` is on, and it
+   * has no `accessLog`, which gets its entry anyway.
+   */
   logRequest(code: number | string = '-', size: number | string = '-'): void {
-    if (!this.server.logRequests) return;
+    if (!this.server.logRequests || this.journal !== null) return;
     this.guard(() => this.logMessage(`"${this.requestline}" ${code} ${size}`));
   }
 
@@ -327,9 +364,9 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
     if (this.server.logRequests) this.guard(() => this.logMessage(message));
   }
 
-  /** Writes a line with the client's address and the time to standard error. */
+  /** Writes a line with the client's address and the time to the server's error log. */
   logMessage(message: string): void {
-    standardError().write(
+    this.server.errorStream.write(
       `${this.addressString()} - - [${this.logDateTimeString()}] ${printable(message)}\n`,
     );
   }

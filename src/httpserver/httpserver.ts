@@ -1,18 +1,22 @@
 import { monotonic } from '../clock.ts';
 import { RyegateError } from '../errors.ts';
-import type { HTTPSettings } from '../http/connection.ts';
+import type { Counters, HTTPSettings } from '../http/connection.ts';
 import type { InputBuffering } from '../http/intake.ts';
 import { type Limits, type PartialLimits, resolveLimits } from '../http/limits.ts';
 import { keptFields } from '../http/response.ts';
 import { type PartialTimeouts, resolveTimeouts, type Timeouts } from '../http/timeouts.ts';
-import { standardError } from '../io/errorstream.ts';
+import { type ErrorStream, standardError } from '../io/errorstream.ts';
+import { AccessLog } from '../logging/accesslog.ts';
+import { ErrorLog, type ErrorLogOutput } from '../logging/outputs.ts';
 import { checkFlags, checkOption } from '../options.ts';
 import type { SocketSettings } from '../reactor/socketsettings.ts';
 import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
+import { formatException } from '../socketserver/formatexception.ts';
 import type {
   Handling,
   RequestHandlerClass,
   ServerAddress,
+  ServerStats,
   TCPServerOptions,
 } from '../socketserver/index.ts';
 import { TCPServer } from '../socketserver/index.ts';
@@ -46,7 +50,24 @@ export interface HTTPServerOptions extends TCPServerOptions {
   sendfile?: boolean | undefined;
   /** Whether the handlers' default `logRequest()` writes a line for each request. Default false. */
   logRequests?: boolean | undefined;
+  /**
+   * Gets an entry for each request, also for one that failed, was refused or broken off, in place of
+   * the line of the handlers' default `logRequest()`. Default none.
+   */
+  accessLog?: AccessLog | undefined;
+  /**
+   * Where errors go: what is written to `wsgi.errors`, what handlers fail with, notices. A `LogFile`,
+   * an object with `write(text)`, or a logger with `error(message)`. Default standard error.
+   */
+  errorLog?: ErrorLogOutput | undefined;
 }
+
+/**
+ * `stats()` of a server of HTTP. Its connections are `idle`, or a `head` has begun to arrive; are
+ * `receiving` a body that is buffered, `responding`, or `draining` the rest of a body; `refused`; or
+ * `closing`.
+ */
+export interface HTTPServerStats extends ServerStats, Counters {}
 
 /**
  * `http.server.HTTPServer`: its handlers find `serverName` and `serverPort`, which come from the
@@ -55,6 +76,9 @@ export interface HTTPServerOptions extends TCPServerOptions {
 export class HTTPServer extends TCPServer {
   readonly httpSettings: HTTPSettings;
   readonly logRequests: boolean;
+  /** The option; null without one. */
+  readonly accessLog: AccessLog | null;
+  readonly #errorLog: ErrorLog | null;
   readonly #admission: Admission;
   readonly #notices = new Notices((notice) => {
     observe(this.logNotice(notice), (error) => this.logError(error));
@@ -71,9 +95,17 @@ export class HTTPServer extends TCPServer {
   ) {
     // Before anything is opened that would have to be closed again.
     const httpSettings = settingsOf(options);
+    const isLog = (value: unknown): boolean => value instanceof AccessLog;
+    checkOption('accessLog', options.accessLog, isLog, 'an AccessLog');
+    const errorLog =
+      options.errorLog === undefined
+        ? null
+        : new ErrorLog(options.errorLog, () => this.reactor.blocking);
     super(serverAddress, requestHandlerClass, options);
     this.httpSettings = httpSettings;
     this.logRequests = options.logRequests ?? false;
+    this.accessLog = options.accessLog ?? null;
+    this.#errorLog = errorLog;
     this.#admission = new Admission(httpSettings.limits);
     this.reactor.onClose = (socket) => this.#admission.leave(socket);
   }
@@ -85,6 +117,11 @@ export class HTTPServer extends TCPServer {
   /** 0 for a unix socket. */
   get serverPort(): number {
     return typeof this.serverAddress === 'string' ? 0 : this.serverAddress[1];
+  }
+
+  /** Where errors are written to; see the option `errorLog`. */
+  get errorStream(): ErrorStream {
+    return this.#errorLog ?? standardError();
   }
 
   /** Serves the connection, or answers 503 when there are too many. */
@@ -112,16 +149,36 @@ export class HTTPServer extends TCPServer {
     return busyResponse;
   }
 
+  /** As `BaseServer.stats()`, with the requests. Connections are counted by the states of HTTP. */
+  override stats(): HTTPServerStats {
+    return { ...super.stats(), ...this.httpSettings.counters };
+  }
+
   /** @internal Something that clients cause and the operator should know. */
   notice(notice: RyegateError): void {
     this.#notices.add(notice, monotonic());
   }
 
-  /** Called for what clients cause, at most once a minute for each code. Writes to standard error. */
+  /** Called for what clients cause, at most once a minute for each code. Writes to the error log. */
   logNotice(notice: RyegateError): void {
     const { code, message, cause } = notice;
     const why = cause instanceof Error ? ` (${cause.message})` : '';
-    standardError().write(`ryegate: ${code}: ${message}${why}\n`);
+    this.errorStream.write(`ryegate: ${code}: ${message}${why}\n`);
+  }
+
+  /** As of `BaseServer`; to the error log, if there is one. */
+  override handleError(request: StreamSocket, clientAddress: ClientAddress, error: unknown): void {
+    if (this.#errorLog === null) {
+      super.handleError(request, clientAddress, error);
+      return;
+    }
+    const client = typeof clientAddress === 'string' ? 'a unix socket' : clientAddress[0];
+    this.#errorLog.write(`ryegate: a request from ${client} failed: ${formatException(error)}\n`);
+  }
+
+  protected override logError(error: unknown): void {
+    if (this.#errorLog === null) super.logError(error);
+    else this.#errorLog.write(`ryegate: ${formatException(error)}\n`);
   }
 }
 
@@ -145,6 +202,7 @@ function settingsOf(options: HTTPServerOptions): HTTPSettings {
     responseTrailers: options.responseTrailers ?? false,
     sendfile: options.sendfile ?? true,
     keptFields: keptFields(timeouts.keepAlive),
+    counters: { requests: 0, refused: 0, failed: 0 },
   };
 }
 
