@@ -1,77 +1,69 @@
-import { constants } from 'node:os';
-import { staticFiles } from '../files/index.ts';
-import { standardError } from '../io/errorstream.ts';
-import { formatAddress } from '../socketserver/index.ts';
-import { type Application, demoApp, WSGIRequestHandler, WSGIServer } from '../wsgi/index.ts';
-import type { BindAddress } from './bind.ts';
-import { loadApplication } from './loadapplication.ts';
-import type { Options } from './options.ts';
+import type { ServerAddress } from '../socketserver/index.ts';
+import { Notifier, PidFile, Reaper, Watchdog } from '../supervisor/index.ts';
+import type { WSGIServer } from '../wsgi/index.ts';
+import { makeApplication, withHealth } from './application.ts';
+import { type Logs, openLogs } from './logs.ts';
+import type { Plan } from './plan.ts';
+import { makeServers } from './servers.ts';
+import { announce, becomeUser, removeAtExit, statusAfter } from './service.ts';
+import { handleSignals } from './signals.ts';
+import { STATUS } from './status.ts';
+import type { Options } from './table/table.ts';
 
-function makeServer(bind: BindAddress, application: Application, options: Options): WSGIServer {
-  const address = bind.kind === 'inet' ? ([bind.host, bind.port] as const) : '';
-  const server = new WSGIServer(bind.kind === 'unix' ? bind.path : address, WSGIRequestHandler, {
-    selector: options.selector,
-    limits: options.limits,
-    timeouts: options.timeouts,
-    inputBuffering: options.inputBuffering,
-    sendfile: !options.noSendfile,
-    logRequests: !options.quiet,
-    fd: bind.kind === 'fd' ? bind.fd : null,
-  });
-  server.setApp(application);
-  return server;
-}
-
-/** All or none: with one address taken, nobody is left half served. */
-async function makeServers(application: Application, options: Options): Promise<WSGIServer[]> {
+/** Serves in this process until a signal ends it; gives the exit status. */
+export async function serve({ options, addresses }: Plan): Promise<number> {
+  const notifier = new Notifier(process.env, { unset: true });
+  const logs = openLogs(options);
+  let serving = false;
   const servers: WSGIServer[] = [];
-  try {
-    for (const bind of options.bind) servers.push(makeServer(bind, application, options));
-  } catch (error) {
-    await Promise.all(servers.map((server) => server.serverClose()));
-    throw error;
-  }
-  return servers;
-}
-
-function announce(server: WSGIServer): void {
-  const { serverAddress } = server;
-  const address = formatAddress(serverAddress);
-  const url = typeof serverAddress === 'string' ? address : `http://${address}`;
-  standardError().write(`ryegate: listening on ${url} (${server.selectorName})\n`);
-}
-
-/** The first signal lets requests finish, the second does not. */
-function closeOnSignals(servers: readonly WSGIServer[]): void {
-  let again = false;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      if (again) process.exit(128 + constants.signals[signal]);
-      again = true;
-      for (const server of servers) server.serverClose();
+  const ended = new Promise<null>((resolve) => {
+    handleSignals(options, logs, (ending) => {
+      notifier.stopping();
+      if (serving) for (const server of servers) server.drain(ending);
+      resolve(null);
     });
+  });
+  servers.push(...(await makeServers(addresses, options, logs)));
+  const pidFile = options.pidFile === null ? null : new PidFile(options.pidFile);
+  try {
+    pidFile?.create();
+    becomeUser(options, addressesOf(servers));
+    removeAtExit(addresses, pidFile);
+    const loaded = await Promise.race([makeApplication(options), ended]);
+    if (loaded === null) return STATUS.stopped;
+    const service = {
+      get draining(): boolean {
+        return servers.some(({ draining }) => draining);
+      },
+    };
+    const application = withHealth(loaded, service, options);
+    for (const server of servers) server.setApp(application);
+    serving = true;
+    return await run(servers, options, logs, notifier);
+  } finally {
+    await Promise.all(servers.map((server) => server.serverClose()));
+    pidFile?.unlink();
+    await logs.close();
   }
 }
 
-/** Folders come before the application. */
-async function makeApplication(options: Options): Promise<Application> {
-  const { application: target, listing } = options;
-  let next: Application | undefined = options.static.length === 0 ? demoApp : undefined;
-  if (target !== null) next = await loadApplication(target, process.cwd());
-  // Each passes on what it does not find, so the first one is made last.
-  for (const { prefix, folder } of options.static.toReversed()) {
-    next = staticFiles(folder, { prefix, listing, next });
-  }
-  return next as Application;
-}
-
-/** Serves until a signal ends it. */
-export async function serve(options: Options): Promise<void> {
-  const application = await makeApplication(options);
-  const servers = await makeServers(application, options);
-  closeOnSignals(servers);
+async function run(
+  servers: readonly WSGIServer[],
+  options: Options,
+  logs: Logs,
+  notifier: Notifier,
+): Promise<number> {
+  const watchdog = new Watchdog(notifier, { servers, unset: true });
+  // Where this is process 1 of a container; elsewhere it does nothing.
+  new Reaper().start();
   const serving = servers.map((server) => server.serveForever(options.pollInterval));
-  for (const server of servers) announce(server);
+  const hint = servers[0]?.selectorName ?? '';
+  announce(addressesOf(servers), hint, { options, logs, notifier });
+  watchdog.start();
   await Promise.all(serving);
-  await Promise.all(servers.map((server) => server.serverClose()));
+  return statusAfter(await Promise.all(servers.map((server) => server.drain())), logs);
+}
+
+function addressesOf(servers: readonly WSGIServer[]): ServerAddress[] {
+  return servers.map(({ serverAddress }) => serverAddress);
 }
