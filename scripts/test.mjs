@@ -13,6 +13,7 @@ const nativeTests = [
   'selectors',
   'reactor',
   'threads',
+  'supervisor/threadpool',
   'exchange/shutdown',
   'exchange/pipelining',
   'exchange/streaming',

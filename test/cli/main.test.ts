@@ -43,6 +43,10 @@ const MODULES: Record<string, string> = {
       return new Promise(() => {});
     };`,
   'busy.mjs': `setInterval(() => {}, 1000);\nexport const app = ${says('busy')};`,
+  'ticking.mjs': `
+    import { WSGIServer } from ${JSON.stringify(`${root}/dist/index.js`)};
+    WSGIServer.prototype.serviceActions = () => console.log('tick');
+    export const app = ${says('ticking')};`,
   'failing.mjs': `export const app = () => { throw new Error('of the application'); };`,
 };
 
@@ -161,6 +165,16 @@ describe('options', () => {
     expect(await get(await program.url())).toBe('app');
     expect(await program.stop()).toEqual([0, null]);
   });
+
+  it.each([[[]], [['--workers', '1']]])(
+    '--poll-interval is that of serviceActions: %j',
+    async (by) => {
+      const program = serving('--poll-interval', '10ms', ...by, 'ticking.mjs');
+      // By the default it would take ten seconds.
+      await program.says(/(tick\n){20}/, 'stdout', 8000);
+      expect(await program.stop()).toEqual([0, null]);
+    },
+  );
 
   it('logs a line for each request, and none when --quiet', async () => {
     const loud = serving('app.mjs');

@@ -1,23 +1,17 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
-import {
-  type Application,
-  type Environ,
-  HTTPError,
-  type StartResponse,
-  WSGIRequestHandler,
-} from '../../src/index.ts';
+import { WSGIRequestHandler } from '../../src/index.ts';
 import {
   type Exchange,
   type ExchangeOptions,
   exchanges,
   get,
-  PLAIN,
   request,
 } from '../support/exchange.ts';
 import { Handler, handlerKeeper } from '../support/handlers.ts';
-import { eventually, type RawClient } from '../support/rawclient.ts';
+import { leaveBy, outcomes, post } from '../support/outcomes.ts';
+import { eventually } from '../support/rawclient.ts';
 import { expectNoUnhandledRejections } from '../support/unhandled.ts';
 
 // The defect 12 of the Python servers, which is wsgiref's. A line has the request and its status.
@@ -44,54 +38,6 @@ describe('12: wsgiref failed/aborted requests never logged', () => {
     }
   }
 
-  const PATHS: Record<string, Application> = {
-    '/good': (_environ, startResponse) => {
-      startResponse('200 OK', PLAIN);
-      return 'good';
-    },
-    '/before': () => {
-      throw new Error('before the head');
-    },
-    '/refused': () => {
-      throw new HTTPError(403, 'ERR_NOT_YOURS', 'not yours');
-    },
-    '/after': function* (_environ: unknown, startResponse: StartResponse) {
-      startResponse('200 OK', PLAIN);
-      yield 'part';
-      throw new Error('after the head');
-    } as unknown as Application,
-    '/short': (_environ, startResponse) => {
-      startResponse('200 OK', [...PLAIN, ['Content-Length', '9']]);
-      return ['part'];
-    },
-    '/long': (_environ, startResponse) => {
-      startResponse('200 OK', [...PLAIN, ['Content-Length', '1']]);
-      return ['part'];
-    },
-    '/body': async (environ, startResponse) => {
-      await environ['wsgi.input'].read();
-      startResponse('200 OK', PLAIN);
-      return 'read';
-    },
-    '/waits': async (environ, startResponse) => {
-      await once(environ['ryegate.signal'], 'abort');
-      startResponse('200 OK', PLAIN);
-      return 'late';
-    },
-    '/stalls': async function* (environ: Environ, startResponse: StartResponse) {
-      startResponse('200 OK', PLAIN);
-      yield 'part';
-      await once(environ['ryegate.signal'], 'abort');
-    } as unknown as Application,
-    '/endless': async function* (_environ: unknown, startResponse: StartResponse) {
-      startResponse('200 OK', PLAIN);
-      for (let count = 0; count < 10_000; count++) yield Buffer.alloc(65_536);
-    } as unknown as Application,
-  };
-
-  const app: Application = (environ, startResponse) =>
-    (PATHS[environ.PATH_INFO] as Application)(environ, startResponse);
-
   async function expectLogged(exchange: Exchange, line: string): Promise<void> {
     await eventually(() => logged.length > 0, `${line} is logged`);
     // A second line would come while this is served.
@@ -100,7 +46,6 @@ describe('12: wsgiref failed/aborted requests never logged', () => {
     expect(logged).toEqual([line, 'GET /good HTTP/1.1 200']);
   }
 
-  const body = (fields: string[], part: string): string => request('POST', '/body', fields, part);
   const ANSWERED: [message: string, line: string][] = [
     [get('/before'), 'GET /before HTTP/1.1 500'],
     [get('/refused'), 'GET /refused HTTP/1.1 403'],
@@ -108,7 +53,7 @@ describe('12: wsgiref failed/aborted requests never logged', () => {
     [get('/short'), 'GET /short HTTP/1.1 200'],
     [get('/long'), 'GET /long HTTP/1.1 200'],
     [request('HEAD', '/before'), 'HEAD /before HTTP/1.1 500'],
-    [body(['Transfer-Encoding: chunked'], 'zz\r\n'), 'POST /body HTTP/1.1 400'],
+    [post(['Transfer-Encoding: chunked'], 'zz\r\n'), 'POST /body HTTP/1.1 400'],
     ['GARBAGE\r\n\r\n', '- 400'],
     [get('/', 'Content-Length: +5'), 'GET / HTTP/1.1 400'],
     [get('/', 'Expect: miracles'), 'GET / HTTP/1.1 417'],
@@ -116,14 +61,14 @@ describe('12: wsgiref failed/aborted requests never logged', () => {
   ];
 
   it.each(ANSWERED)('%j is logged once', async (message, line) => {
-    const exchange = serve(app, { handlerClass: Logging });
+    const exchange = serve(outcomes, { handlerClass: Logging });
     const client = await exchange.client();
     await client.send(message);
     await expectLogged(exchange, line);
   });
 
   it('a head that does not come in time is logged once', async () => {
-    const exchange = serve(app, { handlerClass: Logging, timeouts: { head: 0.1 } });
+    const exchange = serve(outcomes, { handlerClass: Logging, timeouts: { head: 0.1 } });
     const client = await exchange.client();
     await client.send('GET /slow HTTP/1.1\r\n');
     await eventually(() => logged.length > 0, 'it is logged');
@@ -135,13 +80,13 @@ describe('12: wsgiref failed/aborted requests never logged', () => {
     [
       'a body that does not come in time',
       { timeouts: { body: 0.1 } },
-      body(['Content-Length: 100'], 'part'),
+      post(['Content-Length: 100'], 'part'),
       'POST /body HTTP/1.1 408',
     ],
     [
       'a body that is buffered and does not come in time',
       { timeouts: { body: 0.1 }, inputBuffering: 'buffer' },
-      body(['Content-Length: 100'], 'part'),
+      post(['Content-Length: 100'], 'part'),
       'POST /body HTTP/1.1 408',
     ],
     [
@@ -159,41 +104,40 @@ describe('12: wsgiref failed/aborted requests never logged', () => {
     [
       'a body that is buffered and too large',
       { limits: { bodyBytes: 10 }, inputBuffering: 'buffer' },
-      body(['Transfer-Encoding: chunked'], 'ff\r\n'),
+      post(['Transfer-Encoding: chunked'], 'ff\r\n'),
       'POST /body HTTP/1.1 413',
     ],
     [
       'a body that is buffered and malformed',
       { inputBuffering: 'buffer' },
-      body(['Transfer-Encoding: chunked'], 'zz\r\n'),
+      post(['Transfer-Encoding: chunked'], 'zz\r\n'),
       'POST /body HTTP/1.1 400',
     ],
   ];
 
   it.each(LATE)('%s is logged once', async (_title, options, message, line) => {
-    const exchange = serve(app, { ...options, handlerClass: Logging });
+    const exchange = serve(outcomes, { ...options, handlerClass: Logging });
     const client = await exchange.client();
     await client.send(message);
     await expectLogged(exchange, line);
   });
 
   it('a client that takes nothing is logged once', async () => {
-    const exchange = serve(app, { handlerClass: Logging, timeouts: { write: 0.3 } });
+    const exchange = serve(outcomes, { handlerClass: Logging, timeouts: { write: 0.3 } });
     const client = await exchange.client();
     client.socket.pause();
     await client.send(get('/endless'));
     await expectLogged(exchange, 'GET /endless HTTP/1.1 200');
   });
 
-  // A close is but a half-close to the server, so it answers.
-  const LEAVING: [how: string, leave: (client: RawClient) => void, ok: string, bad: string][] = [
-    ['a reset', (client) => client.reset(), '-', '-'],
-    ['a close', (client) => client.destroy(), '200', '400'],
-  ];
+  describe.each([
+    ['a reset', '-', '-'],
+    ['a close', '200', '400'],
+  ] as const)('a client that leaves by %s', (how, ok, bad) => {
+    const leave = leaveBy[how];
 
-  describe.each(LEAVING)('a client that leaves by %s', (_how, leave, ok, bad) => {
     it('while the application works', async () => {
-      const exchange = serve(app, { handlerClass: Logging });
+      const exchange = serve(outcomes, { handlerClass: Logging });
       const client = await exchange.client();
       await exchange.sendApart(client, [get('/waits')]);
       leave(client);
@@ -201,17 +145,17 @@ describe('12: wsgiref failed/aborted requests never logged', () => {
     });
 
     it('while its body is awaited', async () => {
-      const exchange = serve(app, { handlerClass: Logging });
+      const exchange = serve(outcomes, { handlerClass: Logging });
       const client = await exchange.client();
-      await exchange.sendApart(client, [body(['Content-Length: 100'], 'part')]);
+      await exchange.sendApart(client, [post(['Content-Length: 100'], 'part')]);
       leave(client);
       await expectLogged(exchange, `POST /body HTTP/1.1 ${bad}`);
     });
 
     it('while its body is buffered', async () => {
-      const exchange = serve(app, { handlerClass: Logging, inputBuffering: 'buffer' });
+      const exchange = serve(outcomes, { handlerClass: Logging, inputBuffering: 'buffer' });
       const client = await exchange.client();
-      await exchange.sendApart(client, [body(['Content-Length: 100'], 'part')]);
+      await exchange.sendApart(client, [post(['Content-Length: 100'], 'part')]);
       leave(client);
       const gone = (): boolean => exchange.server.reactor.sockets.size === 0;
       await eventually(gone, 'the client has gone');
@@ -222,7 +166,7 @@ describe('12: wsgiref failed/aborted requests never logged', () => {
     });
 
     it('in the midst of its answer', async () => {
-      const exchange = serve(app, { handlerClass: Logging });
+      const exchange = serve(outcomes, { handlerClass: Logging });
       const client = await exchange.client();
       await client.send(get('/endless'));
       await client.received(100_000);

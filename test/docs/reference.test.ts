@@ -1,6 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { readArguments } from '../../src/cli/arguments.ts';
+import { FETCH_HELP, FETCH_TABLE } from '../../src/cli/fetchoptions.ts';
 import { HELP, parseArguments } from '../../src/cli/options.ts';
 import { DEFAULT_CACHE } from '../../src/files/index.ts';
 import {
@@ -104,6 +106,13 @@ it('docs/static.md has every option of staticFiles(), and no other; the cache wi
   expect(shown.slice(others.length)).toEqual(cache.map(([name, value]) => [name, `${value}`]));
 });
 
+it('docs/threads.md has every option of a ThreadPool, and no other', () => {
+  const rows = tableRows(section(readPage('docs/threads.md'), 'Options'));
+  const options = optionsOf('ThreadPoolOptions', 'supervisor/poolsettings.ts');
+  const names = rows.map(([name = '']) => name.replaceAll('`', ''));
+  expect(names).toEqual(options);
+});
+
 // What the rows say that happens is tried out in limits.test.ts.
 describe.each([
   ['Limits', LIMITS],
@@ -123,6 +132,7 @@ describe.each([
 
 it('docs/cli.md shows the help as it is', () => {
   expect(readPage('docs/cli.md')).toContain(HELP.trimEnd());
+  expect(readPage('docs/cli.md')).toContain(FETCH_HELP.trimEnd());
 });
 
 it.each(pages())('%s: the command lines in it are right', (page) => {
@@ -130,7 +140,9 @@ it.each(pages())('%s: the command lines in it are right', (page) => {
     .filter(({ language }) => language === 'sh')
     .flatMap(({ text }) => [...text.matchAll(/^(?:ryegate|npm start --) (.*)$/gm)]);
   for (const [, line = ''] of commands) {
-    expect(() => parseArguments(line.split(' ')), line).not.toThrow();
+    const [first, ...rest] = line.split(' ');
+    if (first === 'fetch') expect(readArguments(FETCH_TABLE, rest, '').faults, line).toEqual([]);
+    else expect(() => parseArguments(line.split(' ')), line).not.toThrow();
   }
 });
 

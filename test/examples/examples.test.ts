@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { makeServer, validator, type WSGIServer } from '../../src/index.ts';
 import { main, type Program, programStarter, root, validating } from '../support/programs.ts';
+import { childrenOf, isAlive, until } from '../support/supervised.ts';
 
 const start = programStarter();
 
@@ -25,21 +26,62 @@ async function endsCleanly(program: Program, signal: NodeJS.Signals = 'SIGTERM')
   expect(await program.stop(signal)).toEqual([0, null]);
 }
 
-/** Every file of the folder, with the test that runs it below. */
+/** Every file of the folder, with the test that runs it below; the folders are for service.mjs. */
 it('are all tested here', () => {
   expect(readdirSync(join(root, 'examples')).sort()).toEqual([
     'demo.js',
+    'docker',
     'download.mjs',
     'echo-server.js',
     'embedded.js',
+    'kubernetes',
     'selector-pipe.js',
+    'serverprocess.mjs',
+    'serverthread.mjs',
     'service-actions.js',
+    'service.mjs',
     'staticsite.mjs',
+    'systemd',
     'typescript-app.ts',
     'upload.mjs',
     'verify-request.js',
     'wsgi-hello.js',
   ]);
+});
+
+it('serverthread.mjs drains a server in another thread, and awaits what it tells', async () => {
+  const program = run('serverthread.mjs');
+  expect(await program.exit).toEqual([0, null]);
+  const lines = program.stdout.trimEnd().split('\n');
+  expect(lines.slice(-5)).toEqual([
+    'drained: 0 open',
+    'answer 1',
+    'answer 2',
+    'answer 3',
+    'drained: 3 finished, 0 aborted',
+  ]);
+  expect(program.stderr).toBe('');
+});
+
+it('serverprocess.mjs does the same with a child process, by a signal', async () => {
+  const program = run('serverprocess.mjs');
+  expect(await program.exit).toEqual([0, null]);
+  expect(program.stdout).toBe(
+    'answer 1\nanswer 2\nanswer 3\ndrained: 3 finished, 0 aborted\nexit status 0\n',
+  );
+  expect(program.stderr).toBe('');
+});
+
+it('serverprocess.mjs leaves no server behind when it is killed', async () => {
+  const program = run('serverprocess.mjs');
+  const { pid } = program.child;
+  let child: number | undefined;
+  await until(() => {
+    [child] = childrenOf(pid as number).alive;
+    return child !== undefined;
+  }, 'it has started its server');
+  await program.stop('SIGKILL');
+  await until(() => !isAlive(child as number), 'the server has ended');
 });
 
 describe.each(['SIGINT', 'SIGTERM'] as const)('every server of the examples, on %s,', (signal) => {
@@ -49,6 +91,7 @@ describe.each(['SIGINT', 'SIGTERM'] as const)('every server of the examples, on 
     'echo-server.js',
     'embedded.js',
     'service-actions.js',
+    'service.mjs',
     'staticsite.mjs',
     'upload.mjs',
     'verify-request.js',

@@ -76,9 +76,15 @@ async function start(selector: string): Promise<Program> {
   child.stderr.on('data', (chunk) => {
     said += chunk;
   });
-  await eventually(() => said.includes('\n') || child.exitCode !== null, 'the server listens');
-  const port = /^ryegate: listening on http:\/\/127\.0\.0\.1:(\d+) \(\w+\)\n/.exec(said)?.[1];
-  if (port === undefined) throw new Error(`the server said: ${said}`);
+  let port: string | undefined;
+  try {
+    await eventually(() => said.includes('\n') || child.exitCode !== null, 'the server listens');
+    port = /^ryegate: listening on http:\/\/127\.0\.0\.1:(\d+) \(\w+\)\n/.exec(said)?.[1];
+    if (port === undefined) throw new Error(`the server said: ${said}`);
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
   return {
     url: `http://127.0.0.1:${port}`,
     port,

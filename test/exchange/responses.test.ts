@@ -300,18 +300,13 @@ describeBackends('responses without a body', (selector) => {
     expect(length(same)).toBe('5');
   });
 
-  it('1xx as the status of a response has neither body nor length, and is the last', async () => {
-    const headers: HeaderList = [['Content-Length', '5']];
+  it('1xx, behind which the client would go on waiting, is an error of the application', async () => {
     const exchange = serve(
-      answering(() => 'hello', headers, '103 Early Hints'),
+      answering(() => [], [], '103 Early Hints'),
       { selector, validate: false },
     );
-    const client = await exchange.client();
-    await client.send(get() + get());
-    const response = await client.response();
-    expect(length(response)).toBeUndefined();
-    expect(field(response, 'Connection')).toBe('close');
-    expect((await client.rest()).toString()).toBe('');
+    expect((await exchange.ask(get())).status).toBe(500);
+    expect(exchange.errors.getValue()).toContain('ERR_RYEGATE_STATUS');
   });
 });
 

@@ -10,18 +10,20 @@ import {
 import { describeBackends } from '../support/backends.ts';
 import { openDescriptors } from '../support/descriptors.ts';
 import {
+  BIG,
   clientKeeper,
   eventually,
   gate,
   get,
+  held,
   hello,
   isPending,
   rejectionCode,
+  requestFor,
   serverKeeper,
 } from '../support/servers.ts';
 
-const REQUEST = 'GET /x HTTP/1.1\r\nHost: x\r\n\r\n';
-const BIG = 24 * 1024 * 1024;
+const REQUEST = requestFor('/x');
 
 describeBackends('serverClose', (selector) => {
   const { keep, make, serve } = serverKeeper();
@@ -39,25 +41,15 @@ describeBackends('serverClose', (selector) => {
   });
 
   it('lets a handler at work finish, while the port is free and the idle are closed', async () => {
-    const began = gate();
-    const finish = gate();
-    const server = make(
-      async (environ, startResponse) => {
-        if (environ.PATH_INFO === '/slow') {
-          began.open();
-          await finish.opened;
-        }
-        return hello(environ, startResponse);
-      },
-      { selector },
-    );
+    const { app, began, finish } = held('/slow');
+    const server = make(app, { selector });
     const serving = serve(server);
     const idle = await clients.connect(server.serverAddress);
     idle.socket.write(REQUEST);
     await idle.until('hello /x');
     const slow = await clients.connect(server.serverAddress);
-    slow.socket.write('GET /slow HTTP/1.1\r\nHost: x\r\n\r\n');
-    await began.opened;
+    slow.socket.write(requestFor('/slow'));
+    await began;
     const closing = server.serverClose();
     await serving;
     expect(await idle.end()).toMatch(/hello \/x$/);
@@ -67,7 +59,7 @@ describeBackends('serverClose', (selector) => {
     serve(successor);
     expect((await get(successor.serverAddress)).status).toBe(200);
     expect(await isPending(closing)).toBe(true);
-    finish.open();
+    finish();
     const answer = await slow.end();
     expect(answer).toMatch(/\r\nConnection: close\r\n/);
     expect(answer).toMatch(/hello \/slow$/);
@@ -75,25 +67,22 @@ describeBackends('serverClose', (selector) => {
   });
 
   it('answers what is at work, and no pipelined request behind it', async () => {
-    const began = gate();
-    const finish = gate();
+    const { app, began, finish } = held('/x');
     const paths: unknown[] = [];
     const server = make(
-      async (environ, startResponse) => {
+      (environ, startResponse) => {
         paths.push(environ.PATH_INFO);
-        began.open();
-        await finish.opened;
-        return hello(environ, startResponse);
+        return app(environ, startResponse);
       },
       { selector },
     );
     serve(server);
     const client = await clients.connect(server.serverAddress);
     client.socket.write(REQUEST.repeat(3));
-    await began.opened;
+    await began;
     const closing = server.serverClose();
     await sleep(20);
-    finish.open();
+    finish();
     expect((await client.end()).match(/hello/g)).toHaveLength(1);
     await closing;
     expect(paths).toEqual(['/x']);

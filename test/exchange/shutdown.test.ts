@@ -4,12 +4,14 @@ import { makeServer, ShutdownHandle } from '../../src/index.ts';
 import { describeBackends } from '../support/backends.ts';
 import {
   clientKeeper,
-  gate,
   get,
+  held,
   hello,
   isPending,
   medianTime,
   rejectionCode,
+  requestFor,
+  SERVING_THREAD,
   serverKeeper,
   threadKeeper,
 } from '../support/servers.ts';
@@ -18,21 +20,6 @@ import {
 const LONG_POLL = 60;
 /** Milliseconds. */
 const AT_ONCE = 20;
-
-const SERVE_IN_THREAD = `
-  const app = (environ, startResponse) => {
-    startResponse('200 OK', [['Content-Type', 'text/plain']]);
-    return ['from a thread'];
-  };
-  const server = ryegate.makeServer('127.0.0.1', 0, ryegate.validator(app), {
-    selector: workerData.selector,
-  });
-  const serving = server.serveForever(60);
-  tell({ handle: server.shutdownHandle, address: server.serverAddress });
-  await serving;
-  tell('ended');
-  await server.serverClose();
-`;
 
 describeBackends('shutdown of serveForever', (selector) => {
   const { make, serve } = serverKeeper();
@@ -67,9 +54,9 @@ describeBackends('shutdown of serveForever', (selector) => {
 
   it('of a server in another thread, by shutdown() and by shutdownSync()', async () => {
     for (const call of ['shutdown', 'shutdownSync'] as const) {
-      const other = thread(SERVE_IN_THREAD, { selector });
+      const other = thread(SERVING_THREAD, { selector });
       const { handle, address } = await other.ready();
-      expect((await get(address)).body).toBe('from a thread');
+      expect((await get(address)).body).toBe('hello /');
       expect(handle.serving).toBe(true);
       await handle[call]();
       expect(handle.serving).toBe(false);
@@ -256,11 +243,11 @@ describeBackends('shutdown of serveForever', (selector) => {
     const server = make(hello, { selector });
     const client = await clients.connect(server.serverAddress);
     const first = serve(server, LONG_POLL);
-    client.socket.write('GET /1 HTTP/1.1\r\nHost: x\r\n\r\n');
+    client.socket.write(requestFor('/1'));
     await client.until('hello /1');
     await server.shutdown();
     await first;
-    client.socket.write('GET /2 HTTP/1.1\r\nHost: x\r\n\r\n');
+    client.socket.write(requestFor('/2'));
     await sleep(50);
     expect(client.received()).not.toContain('hello /2');
     serve(server, LONG_POLL);
@@ -268,22 +255,14 @@ describeBackends('shutdown of serveForever', (selector) => {
   });
 
   it('does not wait for a handler at work: its answer is sent when it comes', async () => {
-    const began = gate();
-    const finish = gate();
-    const server = make(
-      async (environ, startResponse) => {
-        began.open();
-        await finish.opened;
-        return hello(environ, startResponse);
-      },
-      { selector },
-    );
+    const { app, began, finish } = held('/late');
+    const server = make(app, { selector });
     const serving = serve(server, LONG_POLL);
     const answer = get(server.serverAddress, '/late');
-    await began.opened;
+    await began;
     await server.shutdown();
     await serving;
-    finish.open();
+    finish();
     expect((await answer).body).toBe('hello /late');
   });
 
@@ -330,7 +309,7 @@ describeBackends('shutdown of serveForever', (selector) => {
 
   it('takes effect in under 20 ms when another thread asks', async () => {
     const milliseconds = await medianTime(5, async () => {
-      const other = thread(SERVE_IN_THREAD, { selector });
+      const other = thread(SERVING_THREAD, { selector });
       const { handle, address } = await other.ready();
       await get(address);
       await sleep(20);

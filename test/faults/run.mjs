@@ -5,7 +5,17 @@ import { bounded } from './support/measure.mjs';
 /** Seconds for a case that does not say otherwise. */
 const PATIENCE = 60;
 
-const modules = ['slowclients', 'bodies', 'accepting', 'endings', 'outside', 'files', 'tested'];
+const modules = [
+  'slowclients',
+  'bodies',
+  'accepting',
+  'endings',
+  'outside',
+  'files',
+  'termination',
+  'threads',
+  'tested',
+];
 
 /** All cases, by number: `{ number, title, pass, run(arena) }`, see the modules in cases/. */
 export async function loadCases() {

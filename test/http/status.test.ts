@@ -23,8 +23,8 @@ describe('status', () => {
     expect(reasonPhrase(code)).toBe('Unknown');
   });
 
-  it('forbids a body for 1xx, 204 and 304 only', () => {
+  it('forbids a body for 204 and 304 only', () => {
     const forbidden = Object.keys(REASONS).map(Number).filter(bodyForbidden);
-    expect(forbidden).toEqual([100, 101, 102, 103, 204, 304]);
+    expect(forbidden).toEqual([204, 304]);
   });
 });

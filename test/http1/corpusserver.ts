@@ -76,6 +76,10 @@ class Meter implements Protocol {
     this.#protocol.serverClosing();
   }
 
+  endIfIdle(patiently: boolean): boolean {
+    return this.#protocol.endIfIdle?.(patiently) ?? false;
+  }
+
   connectionLost(error: Error | null): void {
     this.#log.over = true;
     this.#protocol.connectionLost(error);

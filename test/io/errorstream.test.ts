@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { Writable } from 'node:stream';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { WritableErrorStream } from '../../src/io/errorstream.ts';
 
 const warnings: (Error & { code?: string })[] = [];
@@ -95,4 +95,66 @@ it('/dev/full fails as a disk does', async () => {
   stream.write('lost\n');
   expect(await told()).toEqual(['ERR_RYEGATE_LOG']);
   expect(warnings[0]?.message).toContain('ENOSPC');
+});
+
+/** A stream that takes text only when it is told to. */
+class Stalled extends Writable {
+  taken = '';
+  #isOpen = false;
+  #proceed: (() => void) | null = null;
+
+  override _write(chunk: Buffer, _encoding: unknown, done: () => void): void {
+    this.taken += chunk;
+    if (this.#isOpen) done();
+    else this.#proceed = done;
+  }
+
+  open(isOpen = true): void {
+    this.#isOpen = isOpen;
+    const proceed = this.#proceed;
+    this.#proceed = null;
+    proceed?.();
+  }
+}
+
+const MOST = 1024 * 1024;
+
+describe('a stream that takes nothing', () => {
+  it('keeps no more than it may, and is told what was lost when it goes on', async () => {
+    const stalled = new Stalled();
+    const logs = [new WritableErrorStream(stalled), new WritableErrorStream(stalled)];
+    const line = `${'x'.repeat(1023)}\n`;
+    for (let i = 0; i < 1500; i++) {
+      logs[i % 2]?.write(line);
+      logs[i % 2]?.write('a\nb\n');
+      expect(stalled.writableLength).toBeLessThanOrEqual(MOST);
+    }
+    expect(stalled.writableLength).toBeGreaterThan(MOST - 2048);
+    stalled.open();
+    await vi.waitFor(() => expect(stalled.taken).toMatch(/lost\n$/));
+    const pattern = /^((?:x{1023}\na\nb\n)+(?:x{1023}\n)?)ryegate: (\d+) lines were lost\n$/;
+    const [, before = '', lost] = pattern.exec(stalled.taken) ?? [];
+    expect(before.split('\n').length - 1 + Number(lost)).toBe(3 * 1500);
+    logs[0]?.write('next\n');
+    expect(stalled.taken).toMatch(/lost\nnext\n$/);
+    expect(await told()).toHaveLength(1);
+  });
+
+  it('is warned of each time', async () => {
+    const stalled = new Stalled();
+    const log = new WritableErrorStream(stalled);
+    for (let i = 1; i <= 3; i++) {
+      stalled.open(false);
+      for (let lines = 0; lines < 20; lines++) log.write(`${'x'.repeat(100_000)}\n`);
+      stalled.open();
+      await vi.waitFor(() => expect(stalled.taken.match(/lost/g)).toHaveLength(i));
+      expect(await told()).toEqual(Array(i).fill('ERR_RYEGATE_LOG'));
+    }
+  });
+
+  it('takes one text that is larger than all that it may keep', () => {
+    const stalled = new Stalled();
+    new WritableErrorStream(stalled).write('x'.repeat(2 * MOST));
+    expect(stalled.taken).toHaveLength(2 * MOST);
+  });
 });

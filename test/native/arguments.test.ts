@@ -1,3 +1,5 @@
+import { constants } from 'node:os';
+import { getSystemErrorName } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { Fact, type Native, native } from '../../src/native.ts';
 import { descriptorKeeper } from '../support/descriptors.ts';
@@ -26,6 +28,8 @@ describe('functions refuse arguments of the wrong type', () => {
     close: 1,
     socketError: 1,
     isOpen: 1,
+    duplicate: 1,
+    reap: 1,
   };
 
   it.each(Object.entries(numbers))('%s', (name, count) => {
@@ -52,6 +56,8 @@ describe('functions refuse arguments of the wrong type', () => {
       expect(call('bind', -1, 2, value, 0)).toThrow(TypeError);
       expect(call('bindPath', -1, value, -1)).toThrow(TypeError);
       expect(call('probePath', value)).toThrow(TypeError);
+      expect(call('notify', value, 'x')).toThrow('argument 1');
+      expect(call('notify', '/x', value)).toThrow('argument 2');
     }
     for (const value of wrong) {
       expect(call('bind', value, 2, '', 0)).toThrow(TypeError);
@@ -59,6 +65,12 @@ describe('functions refuse arguments of the wrong type', () => {
       expect(call('bindPath', -1, '/x', value)).toThrow(TypeError);
     }
     expect(call('setOption', -1, 'keepAlive', 1)).toThrow('a socket option');
+  });
+
+  it.each(['findUser', 'findGroup'])('%s, which takes a name or a number', (name) => {
+    for (const value of [undefined, null, true, {}, [], () => {}, 1n, Symbol('no')]) {
+      expect(call(name, value)).toThrow('argument 1');
+    }
   });
 
   it.each(['controlAttach', 'controlDetach', 'controlRequest'])('%s', (name) => {
@@ -73,7 +85,31 @@ describe('functions refuse arguments of the wrong type', () => {
     for (const value of [...wrong, new native.Poller('poll', new Int32Array(2))]) {
       expect(call('controlAttach', control, value)).toThrow(TypeError);
     }
-    expect(native.controlRequest(control)).toBe(0);
+    expect(native.controlRequest(control, 1)).toBe(0);
+  });
+});
+
+describe('the handover refuses arguments of the wrong type', () => {
+  const words = new Int32Array(new SharedArrayBuffer(64));
+
+  it.each(['handoverOpen', 'handoverClose', 'handoverPut', 'handoverTake'])(
+    '%s, for its words',
+    (name) => {
+      const waker = new native.Waker();
+      for (const array of [...wrong, new Int32Array(6), new Uint8Array(64)]) {
+        expect(call(name, array, waker, 0)).toThrow(TypeError);
+      }
+      waker.close();
+    },
+  );
+
+  it('the rest', () => {
+    for (const value of wrong) {
+      expect(call('handoverOpen', words, value)).toThrow(TypeError);
+      expect(call('handoverPut', words, value, 0)).toThrow(TypeError);
+      expect(call('handoverPut', words, 0, value)).toThrow(TypeError);
+      expect(call('handoverTake', words, value)).toThrow(TypeError);
+    }
   });
 });
 
@@ -279,5 +315,37 @@ describe('values that the system refuses', () => {
     expect(isNegative(native.bindPath(unix, `\0${'x'.repeat(200)}`, -1))).toBe(true);
     expect(isNegative(native.probePath('/no/such/folder/socket'))).toBe(true);
     expect(isNegative(native.probePath('x'.repeat(100_000)))).toBe(true);
+  });
+
+  it('sockets that nobody can be told by', () => {
+    const notify = (path: string): string => {
+      const result = native.notify(path, 'x');
+      return result < 0 ? getSystemErrorName(result) : String(result);
+    };
+    expect(notify('/no/such/folder/socket')).toBe('ENOENT');
+    expect(notify('/tmp')).toBe('ECONNREFUSED');
+    expect(notify('\0nobody has this name')).toBe('ECONNREFUSED');
+    expect(notify('')).toBe('ENAMETOOLONG');
+    expect(notify(`/${'x'.repeat(107)}`)).toBe('ENAMETOOLONG');
+    expect(notify(`/${'x'.repeat(106)}`)).toBe('ENOENT');
+    expect(notify('/tmp/a\0b')).toBe('EINVAL');
+  });
+
+  it('processes that are no children, and groups of them', () => {
+    const { ECHILD, EINVAL } = constants.errno;
+    for (const pid of [process.pid, process.ppid, 1]) expect(native.reap(pid)).toBe(-ECHILD);
+    for (const pid of [0, -1, -process.pid, -(2 ** 31)]) expect(native.reap(pid)).toBe(-EINVAL);
+  });
+
+  it('accounts that are not there', () => {
+    const { EINVAL, ENOENT } = constants.errno;
+    for (const find of [native.findUser, native.findGroup]) {
+      for (const name of ['', 'no-such-name', 'root\0', 'x'.repeat(100_000), 4_000_000_000]) {
+        expect(find(name)).toBe(-ENOENT);
+      }
+      for (const id of [-1, 2 ** 32, 2 ** 53, -(2 ** 53)]) {
+        expect(find(id)).toBe(-EINVAL);
+      }
+    }
   });
 });

@@ -46,6 +46,8 @@ export class Browser {
     const args = [...options, 'remote-debugging-pipe'].map((option) => `--${option}`);
     this.#process = spawn('chromium', [...args, 'about:blank'], {
       env: toolEnv,
+      // Its helpers end with it then, who would write to the profile otherwise.
+      detached: true,
       stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
     });
     const output = this.#process.stdio[4] as Readable;
@@ -107,7 +109,7 @@ export class Browser {
   async close(): Promise<void> {
     if (this.#process.exitCode === null && this.#process.signalCode === null) {
       const exited = once(this.#process, 'exit');
-      this.#process.kill('SIGKILL');
+      process.kill(-(this.#process.pid as number), 'SIGKILL');
       await exited;
     }
     // Its helpers may write for a moment more.

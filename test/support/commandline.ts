@@ -35,6 +35,15 @@ export function commandLine(modules: Readonly<Record<string, string>>): CommandL
   return { folder, start, ryegate, serving };
 }
 
+/** Whether nobody listens there any more. */
+export function isRefused(url: string): Promise<boolean> {
+  const signal = AbortSignal.timeout(200);
+  return fetch(url, { signal }).then(
+    () => false,
+    ({ cause }) => cause?.code === 'ECONNREFUSED',
+  );
+}
+
 /** A listening socket of this process. */
 export interface ListeningSocket {
   readonly port: number;

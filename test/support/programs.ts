@@ -13,10 +13,10 @@ export const validating: readonly string[] = [
   new URL('validating.mjs', import.meta.url).href,
 ];
 
-/** What the tests' own environment says to the addon's loader is not for their children. */
+/** What the tests' own environment says to the package, and to its build, is not for their children. */
 export function cleanEnvironment(): NodeJS.ProcessEnv {
-  const { RYEGATE_NATIVE: _, RYEGATE_TEST_BACKENDS: __, ...env } = process.env;
-  return env;
+  const entries = Object.entries(process.env).filter(([name]) => !name.startsWith('RYEGATE_'));
+  return Object.fromEntries(entries);
 }
 
 /** A running program and what it has said so far. */

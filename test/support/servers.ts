@@ -33,6 +33,35 @@ export const hello: Application = validator((environ, startResponse) => {
 });
 
 /** Servers that are shut down and closed after each test. */
+/** The request for that path, as clients write it. */
+export function requestFor(path: string): string {
+  return `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
+}
+
+/** More than the system keeps for a client that does not read. */
+export const BIG: number = 24 * 1024 * 1024;
+
+/** An application that answers as `hello`, but requests of one path only when it is told to. */
+export interface HeldApplication {
+  readonly app: Application;
+  /** Resolves when such a request has come. */
+  readonly began: Promise<void>;
+  finish(): void;
+}
+
+export function held(path: string): HeldApplication {
+  const began = gate();
+  const finished = gate();
+  const app: Application = async (environ, startResponse) => {
+    if (environ.PATH_INFO === path) {
+      began.open();
+      await finished.opened;
+    }
+    return hello(environ, startResponse);
+  };
+  return { app, began: began.opened, finish: finished.open };
+}
+
 export interface ServerKeeper {
   keep<T extends BaseServer>(server: T): T;
   /** A WSGI server on a port of the system's choice, for an application that is validated. */
@@ -225,6 +254,23 @@ export async function medianTime(rounds: number, action: () => Promise<number>):
   times.sort((a, b) => a - b);
   return times[Math.floor(rounds / 2)] as number;
 }
+
+/**
+ * For a thread: serves until it is shut down or drained, with `mode: 'sync'` by `serveForeverSync()`.
+ */
+export const SERVING_THREAD = `
+  const app = (environ, startResponse) => {
+    startResponse('200 OK', [['Content-Type', 'text/plain']]);
+    return ['hello ' + environ.PATH_INFO];
+  };
+  const { selector, mode } = workerData;
+  const server = ryegate.makeServer('127.0.0.1', 0, ryegate.validator(app), { selector });
+  tell({ handle: server.shutdownHandle, address: server.serverAddress });
+  if (mode === 'sync') server.serveForeverSync(60);
+  else await server.serveForever(60);
+  tell('ended');
+  await server.serverClose();
+`;
 
 /** A worker thread that runs a script of the test with the compiled package. */
 export interface ServerThread {

@@ -7,14 +7,14 @@ const run = promisify(execFile);
 const { LD_PRELOAD: _, ...env } = process.env;
 export const toolEnv: NodeJS.ProcessEnv = env;
 
-/** Throws, with the command that mends it, when a tool is missing. */
-export function requireTool(tool: string, ask: string): void {
+/** Throws, with the command that mends it, when a tool is missing; `name` is that of its package. */
+export function requireTool(tool: string, ask: string, name = tool): void {
   try {
     execFileSync(tool, [ask], { env: toolEnv, stdio: 'ignore', timeout: 10_000 });
   } catch (error) {
     // wrk tells its version with status 1.
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return;
-    throw new Error(`${tool} is missing: install it with \`apt-get install -y ${tool}\``);
+    throw new Error(`${tool} is missing: install it with \`apt-get install -y ${name}\``);
   }
 }
 

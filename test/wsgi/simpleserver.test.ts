@@ -249,7 +249,7 @@ describe('the log of requests', () => {
     expect(lines).toEqual([
       '"GET /one?q HTTP/1.1" 200 5',
       '"GET /two HTTP/1.1" 200 11',
-      '"HEAD /head HTTP/1.1" 200 5',
+      '"HEAD /head HTTP/1.1" 200 0',
     ]);
   });
 

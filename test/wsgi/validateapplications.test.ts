@@ -66,7 +66,7 @@ const START_RESPONSE: [title: string, app: Application, rule: string | RegExp][]
   ['no Content-Type with 302', headed([['Location', '/']], '302 Found'), 'named Content-Type'],
   ['Content-Type with 204', headed(PLAIN, '204 No Content'), 'given with status 204'],
   ['Content-Type with 304', headed(PLAIN, '304 Not Modified'), 'given with status 304'],
-  ['Content-Type with 103', headed(PLAIN, '103 Early Hints'), 'given with status 103'],
+  ['an interim status', headed(PLAIN, '103 Early Hints'), 'a number from 200 to 999'],
   ['a bad Content-Length', headed([...PLAIN, ['Content-Length', 'x']]), 'Content-Length is "x"'],
   ['a signed Content-Length', headed([...PLAIN, ['Content-Length', '+1']]), 'is "+1"'],
   [
@@ -197,7 +197,7 @@ const RESULTS: [title: string, app: Application, rule: string | RegExp][] = [
   ],
   ['a string with 204', answering(() => 'x', '204 No', []), 'status 204 was given a body'],
   ['an array with 304', answering(() => ['', 'x'], '304 No', []), 'status 304 was given a body'],
-  ['a set with 103', answering(() => new Set(['x']), '103 Hi', []), 'status 103 was given a body'],
+  ['a set with 304', answering(() => new Set(['x']), '304 Hi', []), 'status 304 was given a body'],
 ];
 
 describe.each([

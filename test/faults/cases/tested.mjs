@@ -10,13 +10,13 @@ const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
 const run = promisify(execFile);
 
 /** Runs test files; resolves with the tests whose full name fits `pattern`. */
-async function runTests(arena, files, pattern) {
+async function runTests(arena, files, pattern, variables) {
   const missing = files.filter((file) => !existsSync(join(root, file)));
   if (missing.length > 0) throw new Error(`missing: ${missing.join(', ')}`);
   const report = join(arena.folder, 'report.json');
   const args = ['run', '--project', 'main', '--reporter=json', `--outputFile.json=${report}`];
   const filter = pattern === '' ? [] : ['-t', pattern];
-  const env = { ...process.env, RYEGATE_TEST_BACKENDS: arena.selector };
+  const env = { ...process.env, RYEGATE_TEST_BACKENDS: arena.selector, ...variables };
   const options = { cwd: root, env, timeout: 120_000, maxBuffer: 1 << 26 };
   // Failures are in the report as well.
   await run(process.execPath, [vitest, ...args, ...filter, ...files], options).catch(() => {});
@@ -24,14 +24,14 @@ async function runTests(arena, files, pattern) {
   return testResults.flatMap(({ assertionResults }) => assertionResults);
 }
 
-function tested(number, title, pass, files, { pattern = '', least, also }) {
+function tested(number, title, pass, files, { pattern = '', least, also, variables = {} }) {
   return {
     number,
     title,
     pass: `${pass} (at least ${least} tests)`,
     seconds: 130,
     async run(arena) {
-      const results = await runTests(arena, files, pattern);
+      const results = await runTests(arena, files, pattern, variables);
       const passed = results.filter(({ status }) => status === 'passed').length;
       const failed = results.filter(({ status }) => status === 'failed');
       const said = failed.length > 0 ? ` (${failed[0].fullName})` : '';
@@ -102,4 +102,36 @@ export const injection = tested(
   'rejected with a code, 500',
   ['test/defects/headerinjection.test.ts'],
   { least: 20 },
+);
+
+export const terminated = tested(
+  24,
+  'SIGTERM under 200 requests a second',
+  'no request fails, also of those in the backlog; exit 0',
+  ['test/supervisor/load.test.ts'],
+  { pattern: 'SIGTERM', least: 2 },
+);
+
+export const stuck = tested(
+  25,
+  'SIGTERM with a handler that is stuck, or blocks its worker',
+  'exit soon after the deadline, with status 1',
+  ['test/supervisor/lifecycle.test.ts'],
+  { pattern: 'soon after the deadline', least: 2 },
+);
+
+export const crashing = tested(
+  26,
+  'workers that crash: SIGKILL, abort, exit 1, an exception, out of memory, hung',
+  'replaced within 1 s; a crash loop backs off and ends with status 3',
+  ['test/supervisor/crashes.test.ts'],
+  { pattern: 'a worker|a crash loop', least: 9 },
+);
+
+export const reloading = tested(
+  27,
+  'HUP every 200 ms for 30 s, and USR2, under load',
+  'no request fails, no zombie, descriptors and memory flat',
+  ['test/supervisor/load.test.ts'],
+  { pattern: 'HUP|USR2', least: 2, variables: { RYEGATE_TEST_SECONDS: '30' } },
 );

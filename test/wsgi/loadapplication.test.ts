@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -6,7 +14,7 @@ import {
   ApplicationError,
   type ImportModule,
   loadApplication,
-} from '../../src/cli/loadapplication.ts';
+} from '../../src/wsgi/loadapplication.ts';
 import type { Environ, StartResponse } from '../../src/wsgi/types.ts';
 
 // The import of Node itself: vitest replaces import() in sources by its own, which compiles.
@@ -38,6 +46,15 @@ const FILES: Record<string, string> = {
   'indirect.mjs': 'import "./src/inner.mjs";',
   'src/inner.mjs': '\nthrow new Error("inner boom");',
   'syntax.mjs': 'export const app = (;',
+  'indirectsyntax.mjs': 'process.exit(1); import "./src/broken.mjs";',
+  'effect.mjs': `import { appendFileSync } from 'node:fs';
+    appendFileSync(new URL('effects.txt', import.meta.url), 'once ');
+    setInterval(() => {}, 1000).unref();
+    await import('./src/broken.mjs');`,
+  'typeless/package.json': '{}',
+  'typeless/app.js': 'import "node:fs";\nexport const app = ];',
+  'cycle.mjs': 'import "./cycle.mjs"; import "./gone.mjs"; import "./src";',
+  'src/broken.mjs': 'export const x = 1;\n\nexport const y = ];',
   'syntax.cjs': '\nmodule.exports = (;',
   'badimport.mjs': '\nimport { zz } from "./app.mjs"; zz();',
   'missingfile.mjs': 'import "./nowhere.mjs";',
@@ -165,10 +182,41 @@ describe('what cannot be loaded', () => {
     expect(error).toHaveProperty('cause');
   });
 
-  it('a syntax error in an ES module, whose line Node shows only itself', async () => {
-    const { message } = await failure('./syntax.mjs');
-    expect(message).toContain('./syntax.mjs has a syntax error: SyntaxError: Unexpected token');
-    expect(message).toContain(`; the command "node ${join(folder, 'syntax.mjs')}" shows the line`);
+  it.each([
+    ['./syntax.mjs', 'syntax.mjs:1'],
+    ['./indirectsyntax.mjs', 'src/broken.mjs:3'],
+    ['./typeless/app.js', 'typeless/app.js:2'],
+  ])(
+    'a syntax error in an ES module, whose line Node shows only itself: %s',
+    async (target, at) => {
+      const { message, place } = await failure(target);
+      expect(message).toContain(
+        `${target} has a syntax error at ${at}: SyntaxError: Unexpected token`,
+      );
+      expect(place).toEqual({ file: join(folder, at.slice(0, -2)), line: Number(at.slice(-1)) });
+    },
+  );
+
+  it('runs nothing of the application again to find a syntax error, and leaves no process', async () => {
+    const { message } = await failure('./effect.mjs');
+    expect(message).toContain('./effect.mjs has a syntax error at src/broken.mjs:3: SyntaxError');
+    expect(readFileSync(join(folder, 'effects.txt'), 'utf8')).toBe('once ');
+    const left = readdirSync('/proc').filter((name) => {
+      try {
+        return /^\d+$/.test(name) && readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(folder);
+      } catch {
+        return false;
+      }
+    });
+    expect(left).toEqual([]);
+  });
+
+  it('gives no place for a syntax error that no module has', async () => {
+    const error = new SyntaxError('of somebody else');
+    const importModule = (): Promise<never> => Promise.reject(Object.assign(error, { stack: '' }));
+    const failed = await loadApplication('./cycle.mjs', folder, importModule).catch((e) => e);
+    expect(failed.place).toBeNull();
+    expect(failed.message).toMatch(/of somebody else; the command "node .*cycle\.mjs" shows/);
   });
 
   it('leaves out all but the first line of a message', async () => {

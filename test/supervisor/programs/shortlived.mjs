@@ -1,0 +1,5 @@
+export { app } from './app.mjs';
+
+setTimeout(() => {
+  throw new Error('no more of this');
+}, 100);

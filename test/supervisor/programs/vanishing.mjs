@@ -1,0 +1,2 @@
+process.stderr.write('I vanish\n');
+process.exit(7);

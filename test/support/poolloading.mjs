@@ -1,0 +1,3 @@
+// Never loads.
+setInterval(() => {}, 1000);
+await new Promise(() => {});
