@@ -115,8 +115,9 @@ export class Drain implements Timed {
   #phase: DrainPhase = 'unready';
   /** When the phase ends, or a part of it; milliseconds of the monotonic clock. */
   #due = 0;
-  /** Seconds that what was begun has; `hurry()` may shorten it. */
+  /** Seconds that what was begun has, and idle connections before; `hurry()` may shorten both. */
   #patience: number;
+  #grace: number;
   /** Connections that were at work when the others had been closed; null before. */
   #busy: StreamSocket[] | null = null;
   /** Those of the last connections that had ended before that, and those that were broken off. */
@@ -130,6 +131,7 @@ export class Drain implements Timed {
     this.#server = server;
     this.#settings = settings;
     this.#patience = settings.deadline;
+    this.#grace = settings.grace;
   }
 
   begin(): void {
@@ -180,8 +182,9 @@ export class Drain implements Timed {
   /** Denies no longer than it has, and gives what was begun `seconds` from now on at most. */
   hurry(seconds: number): void {
     this.#patience = Math.min(this.#patience, seconds);
+    this.#grace = Math.min(this.#grace, seconds, IDLE_GRACE);
     if (this.#phase === 'unready') this.#wait(0);
-    else if (this.#busy === null) this.#wait(Math.min(seconds, IDLE_GRACE, this.#left));
+    else if (this.#busy === null) this.#wait(Math.min(this.#grace, this.#left));
     else this.#wait(Math.min(seconds, this.#left));
     this.#server.reactor.waker.wake();
   }
@@ -192,8 +195,7 @@ export class Drain implements Timed {
   }
 
   #close(): void {
-    const { obliging, grace } = this.#settings;
-    if (obliging) {
+    if (this.#settings.obliging) {
       this.#enter('backlog');
       this.#attempt(() => this.#server.acceptBacklog());
     }
@@ -202,7 +204,7 @@ export class Drain implements Timed {
     for (const socket of sockets) socket.serverClosing();
     this.#atClosing = sockets.size;
     this.#enter('closing');
-    this.#wait(grace);
+    this.#wait(this.#grace);
   }
 
   /** What has come meanwhile is received first: the turn that has ended may have been a long one. */

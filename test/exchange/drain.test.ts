@@ -183,6 +183,20 @@ describeBackends('drain', (selector) => {
     expect((await drained).aborted).toBe(0);
   });
 
+  it.each([0, 0.2])(
+    'is cut short by serverClose() before its delay of %s s is over',
+    async (delay) => {
+      const server = make(hello, { selector });
+      serve(server);
+      const idle = await clients.connect(server.serverAddress);
+      await eventually(() => server.stats().connections.open === 1, 'the client is accepted');
+      const drained = server.drain({ delay, grace: 3600 });
+      await server.serverClose();
+      expect(await idle.end()).toBe('');
+      expect(await drained).toMatchObject({ finished: 0, aborted: 0 });
+    },
+  );
+
   it('ends an idle connection also when nobody serves any more', async () => {
     const server = make(hello, { selector });
     const serving = serve(server);
