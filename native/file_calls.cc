@@ -134,6 +134,12 @@ Value CopyRangeLater(const CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Value Lock(const CallbackInfo& info) {
+  const int fd = IntArgument(info, 0);
+  if (Refused(info)) return {};
+  return Result(info, LockFile(fd));
+}
+
 Value OpenNameless(const CallbackInfo& info) {
   const std::string folder = BytesArgument(info, 0);
   if (Refused(info)) return {};
@@ -160,6 +166,7 @@ void DefineFileCalls(Napi::Object exports) {
   Export<ReadLater>(exports, "readLater");
   Export<ReadAheadLater>(exports, "readAhead");
   Export<CopyRangeLater>(exports, "copyRange");
+  Export<Lock>(exports, "lockFile");
   Export<OpenNameless>(exports, "openUnnamed");
   Export<LinkNameless>(exports, "linkUnnamed");
 }

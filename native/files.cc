@@ -1,6 +1,7 @@
 #include "files.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -319,6 +320,8 @@ int64_t CopyRange(int from, int64_t from_position, int to, int64_t to_position, 
   if (failure == 0) failure = copy.ByBlocks();
   return failure < 0 ? failure : count - copy.left;
 }
+
+int LockFile(int fd) { return flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : -errno; }
 
 int OpenUnnamed(const std::string& folder) {
   if (HasNul(folder)) return -EINVAL;

@@ -48,6 +48,9 @@ int64_t ReadAhead(int fd, int64_t position, int64_t count);
 // Copies until `count` bytes are copied or `from` ends. The offset of `to` may change.
 int64_t CopyRange(int from, int64_t from_position, int to, int64_t to_position, int64_t count);
 
+// Takes flock(2)'s exclusive lock, until `fd` is closed; -EAGAIN while somebody else has it.
+int LockFile(int fd);
+
 // A file without a name for reading and writing, mode 0600; -EOPNOTSUPP where there are none.
 int OpenUnnamed(const std::string& folder);
 // Gives a file of OpenUnnamed() its name.

@@ -128,6 +128,11 @@ export interface Native {
     callback: FileCallback,
   ): void;
   /**
+   * Takes the lock of the file that is open as `fd`, until that is closed: 0, or a negative errno;
+   * -EAGAIN while somebody else has it. Also for descriptors of `node:fs`.
+   */
+  lockFile(fd: number): number;
+  /**
    * A file without a name in `folder`, to read and write, with mode 0600: its descriptor, or a
    * negative errno; -EOPNOTSUPP and others where there are none (O_TMPFILE is Linux's).
    */

@@ -1,10 +1,27 @@
-import { linkSync, lstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants as fileConstants,
+  fstatSync,
+  linkSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { constants } from 'node:os';
 import { resolve } from 'node:path';
 import { RyegateError, showValue } from '../errors.ts';
+import { native } from '../native.ts';
 import { isWhole } from '../options.ts';
 
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fileConstants;
+
 /** Others may take and leave the path at the same time; nobody does so often. */
-const ATTEMPTS = 10;
+const ATTEMPTS = 20;
+/** Milliseconds until the next attempt when another process has the lock, for less than one. */
+const LOCKED_WAIT = 10;
 
 /**
  * A file with the number of this process in it, for scripts that send it signals; gunicorn's
@@ -58,9 +75,15 @@ export class PidFile {
   /** Removes the file if it is this process's. False if it is not, or cannot be removed. */
   unlink(): boolean {
     try {
-      if (readPid(this.#path) !== process.pid) return false;
-      rmSync(this.#path);
-      return true;
+      const fd = openIfThere(this.#path);
+      if (fd === null) return false;
+      try {
+        if (readPid(fd) !== process.pid) return false;
+        rmSync(this.#path);
+        return true;
+      } finally {
+        closeSync(fd);
+      }
     } catch {
       return false;
     }
@@ -68,9 +91,8 @@ export class PidFile {
 }
 
 function place(mine: string, path: string): void {
-  for (let attempt = 0; !linked(mine, path); attempt++) {
+  for (let attempt = 0; !linked(mine, path) && !replacedStale(mine, path); attempt++) {
     if (attempt === ATTEMPTS) throw new Error('other processes keep replacing it');
-    removeStale(path);
   }
 }
 
@@ -85,36 +107,46 @@ function linked(from: string, to: string): boolean {
   }
 }
 
-/** Takes the file of a dead process out of the way; throws if its process lives. */
-function removeStale(path: string): void {
-  const pid = readPid(path);
-  if (pid === null) return;
-  refuseLiving(path, pid);
-  const aside = `${path}.${process.pid}.stale`;
+/**
+ * Puts `mine` in the place of the file of a dead process; throws if that lives. False when another
+ * process was quicker. Whoever replaces a file has its lock, so that no two replace the same one.
+ */
+function replacedStale(mine: string, path: string): boolean {
+  const fd = openIfThere(path);
+  if (fd === null) return false;
   try {
-    renameSync(path, aside);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw error;
-  }
-  // Between the look and the renaming another process may have put its own there.
-  try {
-    const moved = readPid(aside);
-    if (moved === null || moved === pid) return;
-    linked(aside, path);
-    refuseLiving(path, moved);
+    refuseLiving(path, readPid(fd));
+    if (native.lockFile(fd) === -constants.errno.EAGAIN) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOCKED_WAIT);
+      return false;
+    }
+    // Somebody may have had the lock, and replaced it, since it was opened.
+    if (lstatSync(path, { throwIfNoEntry: false })?.ino !== fstatSync(fd).ino) return false;
+    renameSync(mine, path);
+    return true;
   } finally {
-    rmSync(aside, { force: true });
+    closeSync(fd);
   }
 }
 
-/** Null where there is no file; 0 for an empty one, of somebody who was killed while writing it. */
-function readPid(path: string): number | null {
+/** Null where there is no file. */
+function openIfThere(path: string): number | null {
   const facts = lstatSync(path, { throwIfNoEntry: false });
   if (facts === undefined) return null;
   if (!facts.isFile()) throw new Error('it is no regular file');
+  try {
+    // Should it be none any more, it is neither followed nor waited for.
+    return openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+/** 0 for an empty one, of somebody who was killed while writing it. */
+function readPid(fd: number): number {
   // What is longer is no number.
-  const text = facts.size > 32 ? '...' : readFileSync(path, 'latin1').trim();
+  const text = fstatSync(fd).size > 32 ? '...' : readFileSync(fd, 'latin1').trim();
   if (text === '') return 0;
   const pid = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (isWhole(pid, 1, 2 ** 31 - 1)) return pid;

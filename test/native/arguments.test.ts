@@ -28,6 +28,7 @@ describe('functions refuse arguments of the wrong type', () => {
     close: 1,
     socketError: 1,
     isOpen: 1,
+    lockFile: 1,
     duplicate: 1,
     reap: 1,
   };

@@ -273,6 +273,22 @@ describe('copyRange', () => {
   );
 });
 
+describe('lockFile', () => {
+  it('locks a file until its descriptor is closed', () => {
+    const holder = openSync(small, 'r');
+    const other = open(small, 'r');
+    expect(native.lockFile(holder)).toBe(0);
+    expect(native.lockFile(holder)).toBe(0);
+    expect(native.lockFile(other)).toBe(-EAGAIN);
+    closeSync(holder);
+    expect(native.lockFile(other)).toBe(0);
+  });
+
+  it('tells failures', () => {
+    expect(native.lockFile(-1)).toBe(-EBADF);
+  });
+});
+
 describe.runIf(linux)('openUnnamed and linkUnnamed', () => {
   it('make a file that nobody sees before it has its name', () => {
     const fd = descriptors.keep(native.openUnnamed(folder));
