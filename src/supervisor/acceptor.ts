@@ -54,7 +54,12 @@ export class Acceptor extends TCPServer {
 
   /** Accepts nobody from now on but, if it is to, those who wait in the backlog. */
   closeDoor(acceptsBacklog: boolean): void {
-    if (acceptsBacklog) this.acceptBacklog();
+    try {
+      if (acceptsBacklog) this.acceptBacklog();
+    } catch (error) {
+      // For want of descriptors, say: the pool has to end all the same.
+      this.logError(error);
+    }
     this.closeListener();
   }
 

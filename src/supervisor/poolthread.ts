@@ -6,6 +6,7 @@ import { toMilliseconds } from '../milliseconds.ts';
 import { native } from '../native.ts';
 import { ShutdownHandle } from '../reactor/control.ts';
 import type { DrainSummary } from '../reactor/drain.ts';
+import { duplicateListener } from './duplicatelistener.ts';
 import type { PoolBoard, ThreadBoard } from './poolboard.ts';
 import { afterEnd } from './poolcounters.ts';
 import type { ReadyMessage, ThreadData } from './threadmain.ts';
@@ -40,8 +41,13 @@ export class PoolThread {
   readonly ready: Promise<void>;
   /** Resolves when it has ended. */
   readonly ended: Promise<void>;
-  /** Called when its server begins to serve. */
-  #loaded: () => void = () => {};
+  /** Resolves when its server begins to serve. */
+  readonly #loaded: Promise<void>;
+  #load: () => void = () => {};
+  /** Rejects `ready`. */
+  #refuse: (error: unknown) => void = () => {};
+  /** A copy of the pool's listener, which may be closed while this thread loads; null afterwards. */
+  #listener: number | null = null;
   /** When it began to serve, in milliseconds; null before. */
   servingSince: number | null = null;
   /** What it failed with, when it has. */
@@ -67,12 +73,15 @@ export class PoolThread {
   constructor(data: Omit<ThreadData, 'place'>, pool: PoolBoard, options: WorkerOptions) {
     this.board = pool.take();
     try {
-      const workerData: ThreadData = { ...data, place: this.board.place };
+      if (data.listener !== null) this.#listener = duplicateListener(data.listener);
+      const listener = this.#listener;
+      const workerData: ThreadData = { ...data, listener, place: this.board.place };
       this.#worker = new Worker(new URL('./threadmain.js', import.meta.url), {
         ...options,
         workerData,
       });
     } catch (error) {
+      this.#releaseListener();
       pool.free(this.board);
       throw error;
     }
@@ -87,6 +96,9 @@ export class PoolThread {
     this.#worker.on('error', (error) => {
       this.error = ofThisThread(error);
     });
+    this.#loaded = new Promise((resolve) => {
+      this.#load = resolve;
+    });
     this.ready = this.#untilReady();
     // It may be of interest to nobody.
     this.ready.catch(() => {});
@@ -97,15 +109,19 @@ export class PoolThread {
       this.#worker.on('message', (message: ReadyMessage | undefined) => {
         if (message?.ryegate !== 'ready') return;
         this.#handle = ShutdownHandle.from(message.handle);
-        this.#loaded();
+        this.#releaseListener();
+        this.#load();
         if (this.#state === 'retiring') {
           this.#drain();
           return;
         }
         this.#enter('serving');
         this.servingSince = performance.now();
+        // It could not turn its loop before.
+        this.#silence = 0;
         resolve();
       });
+      this.#refuse = reject;
       this.ended.then(() => reject(this.error ?? this.fault));
     });
   }
@@ -114,6 +130,7 @@ export class PoolThread {
     this.failed = this.#state === 'starting' || this.#state === 'serving';
     this.status = status;
     this.counted = afterEnd(this.board.stats);
+    this.#releaseListener();
     this.#enter('ended');
   }
 
@@ -194,9 +211,23 @@ export class PoolThread {
       this.#enter('retiring');
       this.#terminated = true;
       this.#worker.terminate();
-      if (!(await this.#endsWithin(LONGEST_TERMINATION))) this.unref();
+      if (!(await this.#endsWithin(LONGEST_TERMINATION))) {
+        this.unref();
+        this.#releaseListener();
+      }
     }
     return 'terminated';
+  }
+
+  /** Ends it at once, since it has been loading for so long. */
+  giveUp(seconds: number): void {
+    this.#refuse(notLoaded(this.threadId, seconds));
+    this.terminate();
+  }
+
+  #releaseListener(): void {
+    if (this.#listener !== null) native.close(this.#listener);
+    this.#listener = null;
   }
 
   /** Has its loop turn, so that it sees what the board tells. */
@@ -206,10 +237,7 @@ export class PoolThread {
   }
 
   #loadsWithin(seconds: number): Promise<boolean> {
-    const loaded = new Promise<void>((resolve) => {
-      this.#loaded = resolve;
-    });
-    return within(seconds, Promise.race([loaded, this.ended]));
+    return within(seconds, Promise.race([this.#loaded, this.ended]));
   }
 
   #endsWithin(seconds: number): Promise<boolean> {
@@ -229,6 +257,14 @@ async function within(seconds: number, awaited: Promise<void>): Promise<boolean>
 
 function fault(message: string, options?: ErrorOptions): RyegateError {
   return new RyegateError('ERR_RYEGATE_THREAD_ENDED', message, options);
+}
+
+function notLoaded(threadId: number, seconds: number): RyegateError {
+  return new RyegateError(
+    'ERR_RYEGATE_THREAD_HUNG',
+    `thread ${threadId} did not begin to serve in ${seconds} seconds: its application has to load ` +
+      'faster, or the timeout of the pool has to be raised',
+  );
 }
 
 /** What comes from another thread has lost its class. */

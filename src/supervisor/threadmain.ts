@@ -1,12 +1,11 @@
 // What a thread of a pool runs.
 import { parentPort, workerData } from 'node:worker_threads';
-import { SystemCallError } from '../errors.ts';
-import { native } from '../native.ts';
 import type { PostedShutdownHandle } from '../reactor/control.ts';
 import type { ServerAddress } from '../socketserver/index.ts';
 import type { MakeServerOptions } from '../wsgi/index.ts';
 import { loadApplication } from '../wsgi/loadapplication.ts';
 import { AcceptedQueue } from './acceptedqueue.ts';
+import { duplicateListener } from './duplicatelistener.ts';
 import { importModule } from './importmodule.ts';
 import { type BoardMemory, ThreadBoard } from './poolboard.ts';
 import type { PoolServerOptions } from './poolsettings.ts';
@@ -31,7 +30,10 @@ export interface ThreadData {
   place: number;
   /** Acceptor mode: the queue, and the descriptor that tells of it. */
   queue: { words: Int32Array<SharedArrayBuffer>; fd: number } | null;
-  /** The shared listener, a descriptor of another thread's; null: it makes one. */
+  /**
+   * The shared listener, a descriptor of another thread's, which stays open until this one is ready;
+   * null: it makes one.
+   */
   listener: number | null;
 }
 
@@ -39,12 +41,6 @@ export interface ThreadData {
 export interface ReadyMessage {
   ryegate: 'ready';
   handle: PostedShutdownHandle;
-}
-
-function duplicate(listener: number): number {
-  const fd = native.duplicate(listener);
-  if (fd >= 0) return fd;
-  throw new SystemCallError(fd, 'fcntl', 'a thread needs a descriptor for the listener');
 }
 
 function sourceOf({ queue, listener }: ThreadData): Source {
@@ -55,7 +51,7 @@ function sourceOf({ queue, listener }: ThreadData): Source {
 function makeServer(data: ThreadData, parts: ThreadParts, board: ThreadBoard): ThreadServer {
   const { listener, address } = data;
   const options: MakeServerOptions = { ...data.server, fd: null };
-  if (listener !== null) options.fd = duplicate(listener);
+  if (listener !== null) options.fd = duplicateListener(listener);
   let told = false;
   const accepting = (): void => {
     const message: ReadyMessage = { ryegate: 'ready', handle: server.shutdownHandle };

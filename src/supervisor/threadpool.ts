@@ -135,8 +135,9 @@ export class ThreadPool implements AsyncDisposable {
   /**
    * Starts `min` threads and resolves when all of them accept connections.
    *
-   * @throws (rejects) what kept a thread from serving, such as `ERR_RYEGATE_APPLICATION`; the pool
-   *   is then stopped. `ERR_RYEGATE_SERVER_CLOSED` after `stop()`
+   * @throws (rejects) what kept a thread from serving, such as `ERR_RYEGATE_APPLICATION`, or
+   *   `ERR_RYEGATE_THREAD_HUNG` when it loads for too long; the pool is then stopped.
+   *   `ERR_RYEGATE_SERVER_CLOSED` after `stop()`
    */
   start(): Promise<void> {
     this.#starting ??= this.#start();
@@ -147,6 +148,7 @@ export class ThreadPool implements AsyncDisposable {
     if (this.#stopping !== null) throw stopped();
     try {
       const threads = Array.from({ length: this.#wanted }, () => this.#spawn());
+      this.#watch();
       await Promise.all(threads.map(({ ready }) => ready));
       if (this.#stopping !== null) throw stopped();
     } catch (error) {
@@ -157,7 +159,6 @@ export class ThreadPool implements AsyncDisposable {
     }
     this.#running = true;
     this.#fill();
-    this.#watch();
     if (this.#settings.mode === 'acceptor') {
       this.#acceptor.serveForever().catch((error) => this.#log(error));
     }
@@ -305,14 +306,18 @@ export class ThreadPool implements AsyncDisposable {
       const patience = thread.state === 'starting' ? Math.max(timeout, STARTING) : timeout;
       if (silence >= patience) this.#replaceHung(thread, patience);
     }
-    if (mode === 'listener') return;
+    if (mode === 'listener' || !this.#running) return;
     this.#acceptor.refuseLate(acceptedQueueTimeout);
     this.#scale(passed);
   }
 
   #replaceHung(thread: PoolThread, timeout: number): void {
+    const isStarting = thread.state === 'starting';
+    if (isStarting) thread.giveUp(timeout);
+    else thread.terminate();
+    // start() rejects with it.
+    if (isStarting && !this.#running) return;
     this.#replaced++;
-    thread.terminate();
     this.#log(hung(thread, timeout));
     this.#fill();
   }

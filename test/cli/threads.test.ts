@@ -145,7 +145,7 @@ describe('--threads', () => {
 
   it('tells in the error log of a thread that is replaced', async () => {
     const log = join(folder, 'hung.log');
-    const args = ['--threads', '2', '-q', '--worker-timeout', '500ms', '--error-log', log];
+    const args = ['--threads', '2', '-q', '--worker-timeout', '1500ms', '--error-log', log];
     const program = serving(...args, 'app.mjs');
     const url = await urlIn(log);
     expect(await ask(url, '/spin').catch(() => 'broken off')).toBe('broken off');

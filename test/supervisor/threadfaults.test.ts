@@ -1,12 +1,21 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { ThreadPool } from '../../src/index.ts';
 import { openDescriptors } from '../support/descriptors.ts';
 import { type Client, clientKeeper, eventually, get } from '../support/servers.ts';
-import { startedPools, untilServing, untilStats, ways } from '../support/threadpools.ts';
+import {
+  requestMarker,
+  startedPools,
+  type TestPool,
+  untilServing,
+  untilStats,
+  ways,
+} from '../support/threadpools.ts';
 import { settledDescriptors } from '../support/workers.ts';
 
 const start = startedPools();
 const { connect } = clientKeeper();
+const mark = requestMarker();
 
 /** A client whose request is being handled. */
 async function send(pool: ThreadPool, path: string): Promise<Client> {
@@ -36,21 +45,22 @@ describe.each(ways)('a pool with %s', (_way, options) => {
     const begun = performance.now();
     await untilStats(pool, ({ replaced }) => replaced === 1, 'the end of the thread is noticed');
     await untilServing(pool, 2);
-    expect(performance.now() - begun).toBeLessThan(1000);
+    expect(performance.now() - begun).toBeLessThan(5000);
     expect(logged).toMatchObject([{ code: 'ERR_RYEGATE_THREAD_ENDED' }]);
     expect('cause' in (logged[0] as object)).toBe(hasCause || path === '/throw');
     expect((await get(pool.serverAddress)).status).toBe(200);
     other.socket.destroy();
     await pool.stop();
-    expect(await settledDescriptors(before)).toBe(before);
+    expect(await settledDescriptors(before)).toBeLessThanOrEqual(before);
   });
 
   it('replaces a thread with a handler that never returns', async () => {
     const before = openDescriptors();
-    const { pool, logged } = await start({ ...options, min: 2, timeout: 0.5 });
+    const { pool, logged } = await start({ ...options, min: 2, timeout: 1.5 });
     const { threads } = pool.stats();
-    const stuck = await send(pool, '/spin');
-    await untilStats(pool, ({ connections }) => connections === 1, 'the handler is called');
+    const spinning = mark('/spin');
+    const stuck = await send(pool, spinning.path);
+    await spinning.begun();
     const { threadId } = pool.stats().threads.find(({ connections }) => connections === 1) ?? {};
     // With a listener each, some clients wait for the one that hangs.
     if (shared)
@@ -66,25 +76,20 @@ describe.each(ways)('a pool with %s', (_way, options) => {
     ]);
     expect((await get(pool.serverAddress)).status).toBe(200);
     await pool.stop();
-    expect(await settledDescriptors(before)).toBe(before);
-  });
-
-  it('lets threads alone that have nothing to do, or wait', async () => {
-    const { pool, logged } = await start({ ...options, min: 2, timeout: 0.4 });
-    if (!options.blocking) await send(pool, '/never');
-    await new Promise((resolve) => setTimeout(resolve, 1200));
-    expect([pool.stats().replaced, logged]).toEqual([0, []]);
+    expect(await settledDescriptors(before)).toBeLessThanOrEqual(before);
   });
 
   it('grows and shrinks between min and max, and loses no request by it', async () => {
     const { pool } = await start({ ...options, min: 1, max: 3 });
     expect([await pool.grow(), pool.size, pool.idle]).toEqual([1, 2, 2]);
     expect([await pool.grow(5), pool.size, await pool.grow()]).toEqual([1, 3, 0]);
-    const path = options.blocking ? '/busy' : '/slow';
-    const asked = [get(pool.serverAddress, path), get(pool.serverAddress, path)];
-    await untilStats(pool, ({ connections }) => connections === 2, 'two requests are handled');
+    const page = options.blocking ? '/blocking' : '/waiting';
+    const requests = [mark(page), mark(page)];
+    const asked = requests.map(({ path }) => get(pool.serverAddress, path));
+    for (const request of requests) await request.begun();
     const shrinking = pool.shrink(2);
     expect(pool.size).toBe(1);
+    for (const request of requests) request.release();
     const answers = await Promise.all(asked);
     expect(answers.map(({ status }) => status)).toEqual([200, 200]);
     expect([await shrinking, pool.size, await pool.shrink()]).toEqual([2, 1, 0]);
@@ -104,13 +109,27 @@ describe.each(ways)('a pool with %s', (_way, options) => {
   });
 });
 
+it('threads that have nothing to do, or wait, are let alone', async () => {
+  const pools = await Promise.all(
+    ways.map(([, options]) => start({ ...options, min: 2, timeout: 1.5 })),
+  );
+  for (const [i, [, { blocking }]] of ways.entries()) {
+    if (!blocking) await send((pools[i] as TestPool).pool, '/never');
+  }
+  await sleep(3500);
+  const troubles = pools.map(({ pool, logged }) => [pool.stats().replaced, logged]);
+  expect(troubles).toEqual(ways.map(() => [0, []]));
+});
+
 it('a thread in a native call is replaced before it can end', async () => {
-  const { pool, logged } = await start({ min: 1, timeout: 0.5 });
-  const stuck = await send(pool, '/native');
+  const { pool, logged } = await start({ min: 1, timeout: 1.5 });
+  const call = mark('/native');
+  const stuck = await send(pool, call.path);
   await eventually(() => logged.length === 1, 'the thread is found to hang');
   expect(logged).toMatchObject([{ code: 'ERR_RYEGATE_THREAD_HUNG' }]);
   expect((await get(pool.serverAddress)).status).toBe(200);
   expect(pool.stats().threads.map(({ state }) => state)).toEqual(['retiring', 'serving']);
+  call.release();
   expect(await stuck.end()).toBe('');
   await untilStats(pool, ({ threads }) => threads.length === 1, 'it has ended');
 });
@@ -125,8 +144,8 @@ describe.each(ways.filter(([way]) => !way.startsWith('a listener each')))(
         const { pool } = await start({ ...options, min: 2 });
         const clients = await Promise.all(Array.from({ length: 64 }, () => send(pool, '/')));
         await Promise.all(clients.map((client) => client.until('200 OK')));
+        await untilStats(pool, ({ connections }) => connections === 64, 'all are counted');
         const counts = pool.stats().threads.map(({ connections }) => connections);
-        expect(counts.reduce((sum, count) => sum + count)).toBe(64);
         shares.push(Math.max(...counts) / 64);
         await pool.stop();
       }
@@ -155,12 +174,14 @@ describe.each([false, true])('the queue of an acceptor (blocking: %s)', (blockin
 
   it('has room for acceptedQueueSize connections, and others get 503', async () => {
     const { pool } = await start({ ...acceptor, acceptedQueueSize: 2 });
-    const busy = get(pool.serverAddress, '/busy');
-    await untilStats(pool, ({ connections }) => connections === 1, 'the thread is busy');
+    const held = mark('/blocking');
+    const busy = get(pool.serverAddress, held.path);
+    await held.begun();
     const waiting = [get(pool.serverAddress), get(pool.serverAddress)];
     await untilStats(pool, ({ queued }) => queued === 2, 'the queue is full');
     const refused = await get(pool.serverAddress);
     expect([refused.status, refused.headers['retry-after']]).toEqual([503, '1']);
+    held.release();
     const answers = await Promise.all([busy, ...waiting]);
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
     expect(pool.stats()).toMatchObject({ refused: 1, queued: 0 });
@@ -169,8 +190,9 @@ describe.each([false, true])('the queue of an acceptor (blocking: %s)', (blockin
 
   it('answers 503 to those that have waited for acceptedQueueTimeout', async () => {
     const { pool } = await start({ ...acceptor, acceptedQueueTimeout: 0.2 });
-    const stuck = await send(pool, '/spin');
-    await untilStats(pool, ({ connections }) => connections === 1, 'the thread is busy');
+    const spinning = mark('/spin');
+    const stuck = await send(pool, spinning.path);
+    await spinning.begun();
     const begun = performance.now();
     expect((await get(pool.serverAddress)).status).toBe(503);
     expect(performance.now() - begun).toBeGreaterThan(190);
@@ -179,7 +201,11 @@ describe.each([false, true])('the queue of an acceptor (blocking: %s)', (blockin
 
   it('makes the pool grow while somebody waits, and shrink when threads are idle', async () => {
     const { pool } = await start({ ...acceptor, max: 3, idleTimeout: 0.3 });
-    const busy = await Promise.all([send(pool, '/spin'), send(pool, '/spin')]);
+    const busy: Client[] = [];
+    for (const spinning of [mark('/spin'), mark('/spin')]) {
+      busy.push(await send(pool, spinning.path));
+      await spinning.begun();
+    }
     expect((await get(pool.serverAddress)).status).toBe(200);
     expect(pool.size).toBe(3);
     expect(busy.map((client) => client.received())).toEqual(['', '']);
@@ -188,17 +214,21 @@ describe.each([false, true])('the queue of an acceptor (blocking: %s)', (blockin
 
   it('is emptied by stop(): by the threads in time, else with 503', async () => {
     const { pool } = await start({ ...acceptor });
-    const busy = await send(pool, '/busy');
-    await untilStats(pool, ({ connections }) => connections === 1, 'the thread is busy');
+    const held = mark('/blocking');
+    const busy = await send(pool, held.path);
+    await held.begun();
     const waiting = get(pool.serverAddress);
     await untilStats(pool, ({ queued }) => queued === 1, 'one waits');
-    const [summary, answer] = await Promise.all([pool.stop(), waiting]);
+    const stopped = pool.stop();
+    held.release();
+    const [summary, answer] = await Promise.all([stopped, waiting]);
     expect([summary.drained, answer.status]).toEqual([1, 200]);
     expect(await busy.end()).toContain('200 OK');
 
     const { pool: other } = await start({ ...acceptor });
-    await send(other, '/spin');
-    await untilStats(other, ({ connections }) => connections === 1, 'the thread is busy');
+    const spinning = mark('/spin');
+    await send(other, spinning.path);
+    await spinning.begun();
     const late = get(other.serverAddress);
     await untilStats(other, ({ queued }) => queued === 1, 'one waits');
     expect([(await other.stop(0.1)).terminated, (await late).status]).toEqual([1, 503]);

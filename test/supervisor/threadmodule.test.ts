@@ -6,7 +6,13 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ThreadPoolOptions } from '../../src/index.ts';
 import { eventually, get, rejectionCode } from '../support/servers.ts';
-import { poolKeeper, startedPools, type TestPool, ways } from '../support/threadpools.ts';
+import {
+  poolKeeper,
+  startedPools,
+  type TestPool,
+  terminating,
+  ways,
+} from '../support/threadpools.ts';
 
 const make = poolKeeper();
 const start = startedPools();
@@ -75,14 +81,18 @@ it('a drain lasts as long as its delay, and stop() can shorten its deadline', as
   const begun = performance.now();
   await pool.drain({ delay: 0.3 });
   expect(performance.now() - begun).toBeGreaterThan(299);
-  const { pool: other } = await startModule({});
-  const stuck = connect((other.serverAddress as [string, number])[1], '127.0.0.1');
-  stuck.on('error', () => {}).write('GET /never HTTP/1.1\r\nHost: pool\r\n\r\n');
-  await eventually(() => other.stats().connections === 1, 'the client is served');
-  const drained = other.drain({ delay: 20, deadline: 20 });
-  await other.stop(0.1);
-  expect(await drained).toMatchObject({ drained: 2, aborted: 1 });
-  stuck.destroy();
+  const summary = await terminating(0, async () => {
+    const { pool: other } = await startModule({});
+    const stuck = connect((other.serverAddress as [string, number])[1], '127.0.0.1');
+    stuck.on('error', () => {}).write('GET /never HTTP/1.1\r\nHost: pool\r\n\r\n');
+    await eventually(() => other.stats().connections === 1, 'the client is served');
+    const drained = other.drain({ delay: 20, deadline: 20 });
+    await other.stop(0.1);
+    stuck.destroy();
+    return await drained;
+  });
+  expect(summary).toMatchObject({ drained: 2, aborted: 1 });
+  expect(summary.seconds).toBeLessThan(10);
 });
 
 it('a thread that fails while the pool drains is replaced until the delay is over', async () => {

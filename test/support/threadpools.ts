@@ -1,6 +1,15 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach } from 'vitest';
-import type { PoolStats, RyegateError, ThreadPool, ThreadPoolOptions } from '../../src/index.ts';
+import { afterAll, afterEach } from 'vitest';
+import type {
+  PoolStats,
+  PoolSummary,
+  RyegateError,
+  ThreadPool,
+  ThreadPoolOptions,
+} from '../../src/index.ts';
 import { dist, eventually, requireDist } from './servers.ts';
 
 export const application: string = fileURLToPath(new URL('poolapp.mjs', import.meta.url));
@@ -71,4 +80,49 @@ export function untilServing(pool: ThreadPool, count: number): Promise<void> {
   const serving = ({ threads }: PoolStats): number =>
     threads.filter(({ state }) => state === 'serving').length;
   return untilStats(pool, (stats) => serving(stats) === count, `${count} threads serve`);
+}
+
+/** Pages of the application that are held: they block their thread, use the processor, or do neither. */
+export type HeldPage = '/blocking' | '/working' | '/waiting' | '/native';
+
+/** A request that tells when it is being handled. */
+export class MarkedRequest {
+  readonly path: string;
+  readonly #file: string;
+
+  constructor(page: string, file: string) {
+    this.path = `${page}?${file}`;
+    this.#file = file;
+  }
+
+  /** Resolves when it is being handled. */
+  begun(): Promise<void> {
+    return eventually(() => existsSync(`${this.#file}.begun`), `${this.path} is handled`);
+  }
+
+  /** Has a page that is held answer. */
+  release(): void {
+    writeFileSync(this.#file, '');
+  }
+}
+
+/** A function that makes requests for one page each. */
+export function requestMarker(): (page: HeldPage | '/spin') => MarkedRequest {
+  const folder = mkdtempSync(join(tmpdir(), 'ryegate-requests-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  let count = 0;
+  return (page) => new MarkedRequest(page, join(folder, `${count++}`));
+}
+
+/**
+ * What `stop` resolves with, once it has terminated so many threads: one that got no processor for
+ * 0.4 seconds is terminated as one that is blocked, so that it is tried again, four times at most.
+ */
+export async function terminating(
+  count: number,
+  stop: () => Promise<PoolSummary>,
+): Promise<PoolSummary> {
+  let summary = await stop();
+  for (let i = 0; i < 4 && summary.terminated !== count; i++) summary = await stop();
+  return summary;
 }
