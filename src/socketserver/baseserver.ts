@@ -454,6 +454,11 @@ export abstract class BaseServer implements AsyncDisposable {
     return this.#closed;
   }
 
+  /** @internal A drain that has begun has `deadline` seconds from now on, if it has more. */
+  hurry(deadline: number): void {
+    this.#closing.hurry(deadline);
+  }
+
   async #closeAtOnce(): Promise<void> {
     const { blockOnClose, closeTimeout } = this.constructor as typeof BaseServer;
     const deadline = blockOnClose ? closeTimeout : 0;

@@ -27,8 +27,26 @@ const LOOK_EVERY = 1;
 export const REPLACED_GRACE = 2;
 /** Seconds until a worker is tried again that was to replace another, which serves on. */
 const REPLACE_AGAIN = 5;
-/** Why a worker is stale that a reload is to replace. */
+/** Why a worker is stale that a reload is to replace, or that a failed one had started. */
 const RELOADED = 'is replaced by a reload';
+const TAKEN_BACK = 'has settings that were taken back';
+
+/** What workers are started with, and how many. */
+interface Staffing {
+  readonly target: number;
+  readonly settings: ResolvedSettings;
+  readonly listeners: readonly InheritedListener[];
+}
+
+/** A reload that is under way. */
+interface Reload {
+  /** What counts again when it fails. */
+  readonly before: Staffing;
+  /** The workers that it has started. */
+  readonly started: Set<WorkerProcess>;
+  /** Whether one of them has served. Until then none of the old ones is given up. */
+  proven: boolean;
+}
 
 interface Waiter {
   resolve(): void;
@@ -56,9 +74,7 @@ export class Crew implements WorkerOwner {
   #listeners: readonly InheritedListener[];
   #early = new EarlyRetirements();
   #target = 0;
-  /** The target before the reload, and the workers that it has started. */
-  #before = 0;
-  readonly #fresh = new Set<WorkerProcess>();
+  #reload: Reload | null = null;
   /** Until it has passed, no worker is started. */
   #rest: NodeJS.Timeout | null = null;
   #looking: NodeJS.Timeout | null = null;
@@ -104,30 +120,40 @@ export class Crew implements WorkerOwner {
     return this.#managed();
   }
 
-  /** Resolves when every worker of now has been replaced and has begun to drain. */
-  replace(target: number): Promise<void> {
+  /**
+   * Resolves when every worker of now has been replaced by one with these settings and has begun to
+   * drain. Rejects when one of these cannot start: then all is as it was before.
+   */
+  replace(settings: ResolvedSettings, listeners: readonly InheritedListener[]): Promise<void> {
     for (const worker of this.#active()) worker.stale ??= RELOADED;
     this.#stopResting();
-    this.#before = this.#target;
-    this.#fresh.clear();
-    this.#target = target;
+    const before = { target: this.#target, settings: this.#settings, listeners: this.#listeners };
+    this.#reload = { before, started: new Set(), proven: false };
+    this.use(settings, listeners);
+    this.#target = settings.workers;
     return this.#managed();
   }
 
-  /** Has all workers end. Resolves when there are none. */
-  end(times: DrainTimes): Promise<void> {
+  /** Has all workers end. Resolves when there are none. `isLast`: nobody else goes on serving. */
+  end(times: DrainTimes, isLast: boolean): Promise<void> {
     // What was cut off by reloads is told already.
     if (!this.#ending) Object.assign(this.summary, { finished: 0, aborted: 0, killed: 0 });
     this.#ending = true;
     this.#stopResting();
-    if (this.#looking !== null) clearInterval(this.#looking);
-    this.#looking = null;
     this.#fail(stopped());
-    for (const worker of this.#workers) worker.drain(times, true);
-    if (this.#workers.size === 0) return Promise.resolve();
+    for (const worker of this.#workers) worker.drain(times, isLast);
     return new Promise((resolve) => {
       this.#ended.push(resolve);
+      this.#endIfDone();
     });
+  }
+
+  /** Until the last worker has ended, one may hang. */
+  #endIfDone(): void {
+    if (!this.#ending || this.#workers.size > 0) return;
+    if (this.#looking !== null) clearInterval(this.#looking);
+    this.#looking = null;
+    for (const resolve of this.#ended.splice(0)) resolve();
   }
 
   kill(): void {
@@ -163,16 +189,23 @@ export class Crew implements WorkerOwner {
     const isStarting = fresh.some(({ state }) => state === 'starting');
     if (ready !== this.#target || isStarting || stale.some(isActive)) return;
     this.#begun = true;
+    this.#reload = null;
     for (const { resolve } of this.#waiters.splice(0)) resolve();
   }
 
-  /** Drains those whom the others can do without: who is to be replaced, then the oldest. */
-  #dismiss(fresh: WorkerProcess[], stale: WorkerProcess[]): void {
+  /**
+   * Drains those who are too many, first who does not serve yet, then the oldest; and of those who
+   * are to be replaced as many as the others can do without.
+   */
+  #dismiss(fresh: readonly WorkerProcess[], stale: readonly WorkerProcess[]): void {
+    const excess = Math.max(0, fresh.length - this.#target);
+    const starting = fresh.filter(({ state }) => state === 'starting');
+    const serving = fresh.filter(({ state }) => state === 'ready');
+    for (const worker of [...starting, ...serving].slice(0, excess)) this.#drain(worker);
+    if (this.#reload?.proven === false && this.#target > 0) return;
     const ready = [...fresh, ...stale].filter(({ state }) => state === 'ready').length;
     const spare = Math.max(0, ready - this.#target);
     for (const worker of stale.slice(0, spare)) this.#drain(worker);
-    const excess = Math.max(0, fresh.length - this.#target);
-    for (const worker of fresh.slice(0, excess)) this.#drain(worker);
   }
 
   #drain(worker: WorkerProcess): void {
@@ -198,7 +231,7 @@ export class Crew implements WorkerOwner {
     const start = { settings, listeners: this.#listeners, check: false };
     const worker = new WorkerProcess(this, start);
     this.#workers.add(worker);
-    this.#fresh.add(worker);
+    this.#reload?.started.add(worker);
   }
 
   /** Starts no worker for a while. */
@@ -217,6 +250,7 @@ export class Crew implements WorkerOwner {
 
   /** Whoever waits for the crew waits in vain. */
   #fail(error: Error): void {
+    this.#reload = null;
     for (const { reject } of this.#waiters.splice(0)) reject(error);
   }
 
@@ -224,6 +258,7 @@ export class Crew implements WorkerOwner {
 
   workerReady(worker: WorkerProcess): void {
     this.#crashes.ready();
+    if (this.#reload?.started.has(worker)) this.#reload.proven = true;
     this.#owner.log('info', `${worker.name} serves`);
     this.#manage();
   }
@@ -244,6 +279,7 @@ export class Crew implements WorkerOwner {
   workerDrains(worker: WorkerProcess): void {
     if (this.#ending) return;
     this.#owner.log('warning', `${worker.name} was told to end by somebody else`);
+    this.#stopResting();
     this.#manage();
   }
 
@@ -253,7 +289,6 @@ export class Crew implements WorkerOwner {
 
   workerEnded(worker: WorkerProcess, ending: WorkerEnding): void {
     this.#workers.delete(worker);
-    this.#fresh.delete(worker);
     const { finished = 0, aborted = 0 } = ending.summary ?? {};
     this.summary.finished += finished;
     this.summary.aborted += aborted;
@@ -261,7 +296,7 @@ export class Crew implements WorkerOwner {
     else if (ending.summary === null && worker.served) this.#brokenOff(worker, ending);
     else this.#owner.log('info', `${worker.name} ended`);
     this.#manage();
-    if (this.#workers.size === 0) for (const resolve of this.#ended.splice(0)) resolve();
+    this.#endIfDone();
   }
 
   #brokenOff(worker: WorkerProcess, ending: WorkerEnding): void {
@@ -274,11 +309,9 @@ export class Crew implements WorkerOwner {
   #crashed(worker: WorkerProcess, ending: WorkerEnding): void {
     const what = `${worker.name} ${howEnded(worker, ending)}`;
     if (this.#ending) return;
-    // The others serve on: that is worth more than to have it replaced.
-    const isServed = this.#active().some(({ state }) => state === 'ready');
-    if (!worker.served && this.#begun && isServed) {
-      this.#replacementFailed(ending.failure === null ? `${what} before it served` : what);
-      return;
+    if (!worker.served && this.#begun) {
+      const before = ending.failure === null ? `${what} before it served` : what;
+      if (this.#notStarted(worker, before)) return;
     }
     const wait = this.#crashes.add(worker.served);
     const { hopeless } = this.#crashes;
@@ -290,6 +323,38 @@ export class Crew implements WorkerOwner {
     } else {
       this.#owner.log('error', `${what}; it is replaced ${when(wait)}`);
       if (wait > 0) this.#restFor(wait);
+      else this.#stopResting();
+    }
+  }
+
+  /** A worker has ended before it served. Whether that is all that is to be done about it. */
+  #notStarted(worker: WorkerProcess, what: string): boolean {
+    if (worker.stale === RELOADED) {
+      this.#owner.log('info', `${what}; it was to be replaced anyway`);
+      return true;
+    }
+    if (this.#reload?.started.has(worker)) {
+      this.#takeBack(this.#reload);
+      this.#fail(new RyegateError('ERR_RYEGATE_WORKER_BOOT', what));
+      return true;
+    }
+    // The others serve on: that is worth more than to have it replaced.
+    const isServed = this.#active().some(({ state }) => state === 'ready');
+    if (!isServed) return false;
+    this.#owner.log('error', `${what}; another one is tried later`);
+    this.#restFor(REPLACE_AGAIN);
+    return true;
+  }
+
+  /** At once: whoever is started next is to have the old settings. */
+  #takeBack({ before, started }: Reload): void {
+    this.use(before.settings, before.listeners);
+    this.#target = before.target;
+    for (const worker of this.#active()) {
+      if (worker.stale === RELOADED) worker.stale = worker.retirement;
+      if (!started.has(worker)) continue;
+      worker.stale = TAKEN_BACK;
+      if (worker.state === 'starting') this.#drain(worker);
     }
   }
 
@@ -297,20 +362,6 @@ export class Crew implements WorkerOwner {
     const error = new RyegateError(code, message);
     this.#fail(error);
     this.#owner.gaveUp(error);
-  }
-
-  #replacementFailed(what: string): void {
-    const reloaded = this.#active().filter(({ stale }) => stale === RELOADED);
-    if (reloaded.length === 0) {
-      this.#owner.log('error', `${what}; another one is tried later`);
-      this.#restFor(REPLACE_AGAIN);
-      return;
-    }
-    for (const worker of reloaded) worker.stale = worker.retirement;
-    // Those that came up with what is taken back now.
-    for (const worker of this.#fresh) worker.stale ??= 'has settings that were taken back';
-    this.#target = this.#before;
-    this.#fail(new RyegateError('ERR_RYEGATE_WORKER_BOOT', what));
   }
 
   // Workers that are hung.

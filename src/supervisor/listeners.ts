@@ -12,12 +12,21 @@ export function nameOf(bind: BindAddress): string {
   return isDescriptor(bind) ? `fd://${bind.fd}` : formatAddress(bind);
 }
 
+/** A new master. */
+export interface Heir {
+  readonly lives: boolean;
+}
+
 /** The listening sockets of a supervisor, which its workers inherit, by name. */
 export class Listeners {
   readonly #inheritance: Inheritance;
   #sockets = new Map<string, ListeningSocket>();
   /** Those that are to be closed: a reload may have left some of them out, but not closed yet. */
   readonly #open = new Set<ListeningSocket>();
+  /** Those that the old master has as well, and those that the new one has. */
+  readonly #inherited = new Set<ListeningSocket>();
+  #handedOver: ReadonlySet<ListeningSocket> = new Set();
+  #heir: Heir | null = null;
 
   /** Those that an old master has handed over are taken from `inheritance`. */
   constructor(inheritance: Inheritance) {
@@ -82,14 +91,31 @@ export class Listeners {
   }
 
   #drop(socket: ListeningSocket): void {
-    if (this.#open.delete(socket)) socket.close();
+    if (!this.#open.delete(socket)) return;
+    native.close(socket.fd);
+    this.#removeFile(socket);
+  }
+
+  /** Where another master listens on, its clients need the file. */
+  #removeFile(socket: ListeningSocket): void {
+    const isOldOnes = this.#inherited.has(socket) && this.#inheritance.master !== null;
+    const isNewOnes = this.#handedOver.has(socket) && this.#heir?.lives === true;
+    if (!isOldOnes && !isNewOnes) socket.removeFile();
+  }
+
+  /** A new master has the sockets of now as well. */
+  handOver(heir: Heir): void {
+    this.#heir = heir;
+    this.#handedOver = new Set(this.#sockets.values());
   }
 
   #takeInherited(bind: BindAddress, name: string): ListeningSocket | null {
     const fd = this.#inheritance.take(name);
     if (fd === null) return null;
     const path = typeof bind === 'string' && !bind.startsWith('\0') ? resolve(bind) : null;
-    return new ListeningSocket(fd, path);
+    const socket = new ListeningSocket(fd, path);
+    this.#inherited.add(socket);
+    return socket;
   }
 
   /** @internal Those of `sockets` that are not in use any more. */
@@ -105,14 +131,17 @@ export class Listeners {
     this.closeOthers(others);
   }
 
-  /** Stops listening here: workers may go on. Gives what removes the socket files then. */
+  /**
+   * Stops listening here: workers may go on. Gives what removes the socket files then, but for those
+   * that another master needs.
+   */
   close(): () => void {
     const sockets = new Set([...this.#open, ...this.#sockets.values()]);
     for (const { fd } of sockets) native.close(fd);
     this.#open.clear();
     this.#sockets.clear();
     return () => {
-      for (const socket of sockets) socket.removeFile();
+      for (const socket of sockets) this.#removeFile(socket);
     };
   }
 }

@@ -65,6 +65,7 @@ export class Succession implements SuccessorOwner {
       this.#takePidFileBack();
       throw error;
     }
+    listeners.handOver(this.#successor);
     const { pid } = this.#successor;
     this.#owner.log('info', `process ${pid} takes over`);
     return pid;
@@ -107,11 +108,13 @@ export class Succession implements SuccessorOwner {
 
   successorDied(how: string): void {
     const { pid } = this.#successor as Successor;
+    if (this.#owner.isRunning) {
+      this.#parts.notifier?.mainPid(process.pid);
+      this.#parts.watchdog?.start();
+      this.#takePidFileBack();
+    }
+    // Last: whoever reads it may look at the pid file, or start another one.
     this.#owner.log('error', `process ${pid}, which was to take over, ${how}`);
-    if (!this.#owner.isRunning) return;
-    this.#parts.notifier?.mainPid(process.pid);
-    this.#parts.watchdog?.start();
-    this.#takePidFileBack();
   }
 
   #takePidFileBack(): void {

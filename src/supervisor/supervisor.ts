@@ -203,15 +203,20 @@ export class Supervisor implements CrewOwner, SuccessionOwner {
   stop({ graceful = true }: { graceful?: boolean } = {}): Promise<StopSummary> {
     const times = graceful ? this.#graceful : QUICK;
     if (this.#stopping === null) this.#stopping = this.#stop(times);
-    else if (!graceful) this.#crew.end(times);
+    else if (!graceful) this.#crew.end(times, this.#isLast);
     return this.#stopping;
   }
 
   get #graceful(): DrainTimes {
     const { gracefulTimeout: deadline, drainDelay } = this.#settings;
     // Where another master serves, clients had better find it than be sent away.
-    if (this.#succession.heir !== null) return { delay: 0, deadline, grace: REPLACED_GRACE };
+    if (!this.#isLast) return { delay: 0, deadline, grace: REPLACED_GRACE };
     return { delay: drainDelay, deadline, grace: IDLE_GRACE };
+  }
+
+  /** Whether the service ends with this process. */
+  get #isLast(): boolean {
+    return this.#succession.other === null;
   }
 
   async #stop(times: DrainTimes): Promise<StopSummary> {
@@ -222,9 +227,8 @@ export class Supervisor implements CrewOwner, SuccessionOwner {
     this.#stopped.abort();
     // First, so that whoever connects until the last worker closes is served.
     const removeFiles = this.#listeners.close();
-    await this.#crew.end(times);
-    // They belong to a new master, if there is one.
-    if (this.#succession.other === null) removeFiles();
+    await this.#crew.end(times, this.#isLast);
+    removeFiles();
     this.#pidFile?.unlink();
     this.#phase = 'stopped';
     const { summary } = this.#crew;
@@ -282,17 +286,12 @@ export class Supervisor implements CrewOwner, SuccessionOwner {
     const settings = resolveSettings(given, this.#folder);
     if (settings.preload) await this.#check(settings);
     if (this.#phase !== 'running') throw misused('it does not run any more');
-    const before = this.#settings;
     const replaced = this.#listeners.update(settings.bind, settings.server);
-    this.#crew.use(settings, this.#listeners.descriptors);
     try {
-      await this.#crew.replace(settings.workers);
+      await this.#crew.replace(settings, this.#listeners.descriptors);
     } catch (error) {
       // Else all is closed already.
-      if (this.#phase === 'running') {
-        replaced.restore();
-        this.#crew.use(before, this.#listeners.descriptors);
-      }
+      if (this.#phase === 'running') replaced.restore();
       throw error;
     }
     replaced.close();

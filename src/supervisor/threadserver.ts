@@ -2,7 +2,6 @@ import { monotonic } from '../clock.ts';
 import type { RyegateError } from '../errors.ts';
 import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
 import type { ServerAddress } from '../socketserver/index.ts';
-import { observe } from '../thenable.ts';
 import {
   type Application,
   type MakeServerOptions,
@@ -92,19 +91,17 @@ export class ThreadServer extends WSGIServer {
   override serviceActions(): void {
     this.#board.beat(this.reactor.sockets.size);
     this.#reopenLogs();
-    if (this.draining) this.#hurry();
+    if (this.draining) this.#takeHurry();
     const now = monotonic();
     if (now - this.#shownAt < SHOW_EVERY) return;
     this.#shownAt = now;
     this.#board.show(this.stats());
   }
 
-  /** A drain goes on as it is, whoever asks for another one; to close makes it quicker. */
-  #hurry(): void {
+  /** A drain goes on as it is, whoever asks for another one. */
+  #takeHurry(): void {
     const seconds = this.#board.takeHurry();
-    if (seconds === null) return;
-    ThreadServer.closeTimeout = seconds;
-    observe(this.serverClose(), (error) => this.logError(error));
+    if (seconds !== null) this.hurry(seconds);
   }
 
   #reopenLogs(): void {

@@ -3,7 +3,6 @@ import { isInstance, RyegateError } from '../errors.ts';
 import { toMilliseconds } from '../milliseconds.ts';
 import { type DrainSummary, IDLE_GRACE } from '../reactor/drain.ts';
 import { formatException } from '../socketserver/formatexception.ts';
-import type { BaseServer } from '../socketserver/index.ts';
 import type { Application } from '../wsgi/types.ts';
 import { importModule } from './importmodule.ts';
 import {
@@ -190,11 +189,7 @@ export class Worker implements WorkerContext {
 
   #hurry(times: DrainTimes): void {
     this.#draining = times;
-    for (const server of this.#parts.servers) {
-      (server.constructor as typeof BaseServer).closeTimeout = times.deadline;
-      // What goes wrong is told by its drain.
-      server.serverClose().catch(() => {});
-    }
+    for (const server of this.#parts.servers) server.hurry(times.deadline);
   }
 
   /** Ends the process once the last report has gone. An application may have timers of its own. */

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { monotonic } from '../clock.ts';
 import { toMilliseconds } from '../milliseconds.ts';
-import type { DrainSummary } from '../reactor/drain.ts';
+import { type DrainSummary, IDLE_GRACE } from '../reactor/drain.ts';
 import {
   type DrainTimes,
   type Envelope,
@@ -90,6 +90,8 @@ export class WorkerProcess {
   firstRss = 0;
   readonly #owner: WorkerOwner;
   readonly #cwd: string;
+  /** How it ends when somebody else tells it to. */
+  readonly #alone: DrainTimes;
   /** Null where the system refused to start one. */
   readonly #child: ChildProcess | null;
   readonly #lines: OutputLines;
@@ -101,8 +103,10 @@ export class WorkerProcess {
 
   constructor(owner: WorkerOwner, start: WorkerStart) {
     this.#owner = owner;
-    this.timeout = start.settings.timeout;
-    this.#cwd = start.settings.cwd;
+    const { timeout, cwd, gracefulTimeout: deadline, drainDelay: delay } = start.settings;
+    this.timeout = timeout;
+    this.#cwd = cwd;
+    this.#alone = { delay, deadline, grace: IDLE_GRACE };
     this.#lines = new OutputLines((text) => owner.workerWrote(text));
     this.#child = this.#spawn(start);
     const ended = this.#watch(this.#child);
@@ -211,6 +215,7 @@ export class WorkerProcess {
       case 'draining':
         if (this.state !== 'ready') break;
         this.state = 'draining';
+        this.#killLate(this.#alone);
         this.#owner.workerDrains(this);
         break;
       case 'drained':
@@ -230,7 +235,7 @@ export class WorkerProcess {
     if (this.state === 'starting') this.kill();
     else this.#tell({ type: 'drain', times, ending });
     if (this.state !== 'ended') this.state = 'draining';
-    this.#killAfter(times.delay + times.grace + times.deadline + GRACE);
+    this.#killLate(times);
   }
 
   /** It is hung: ends it at once. */
@@ -243,6 +248,11 @@ export class WorkerProcess {
 
   kill(): void {
     this.#child?.kill('SIGKILL');
+  }
+
+  /** One that is hung is killed sooner. */
+  #killLate({ delay, grace, deadline }: DrainTimes): void {
+    if (!this.#hung) this.#killAfter(delay + grace + deadline + GRACE);
   }
 
   #killAfter(seconds: number): void {
