@@ -25,7 +25,7 @@ async function app(environ, startResponse) {
   begun += 1;
   if (begun === 3) process.send?.('busy');
   // Work that takes a while.
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await new Promise((resolve) => setTimeout(resolve, 1000));
   startResponse('200 OK', [['Content-Type', 'text/plain']]);
   return `answer ${environ.PATH_INFO.slice(1)}`;
 }

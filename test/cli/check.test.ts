@@ -54,12 +54,12 @@ describe('--check-config', () => {
   });
 
   it('does not wait for ever for an application', async () => {
-    const args = ['-b', '127.0.0.1:0', '--workers', '1', '--worker-timeout', '300ms'];
-    const [late] = await faults(check([...args, 'never.mjs']), 1);
+    const args = ['-b', '127.0.0.1:0', '--workers', '1', '--worker-timeout'];
+    const [late] = await faults(check([...args, '10s', 'never.mjs']), 1);
     expect(late).toMatch(
       /never\.mjs has not come to the end of its loading, and waits for nothing/,
     );
-    const hanging = check([...args, 'hangs.mjs']);
+    const hanging = check([...args, '300ms', 'hangs.mjs']);
     expect(await hanging.exit).toEqual([1, null]);
     expect(hanging.stderr).toContain('end of its loading, even after 0.3 seconds');
   });

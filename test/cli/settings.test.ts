@@ -62,7 +62,7 @@ describe('--limit', () => {
 
 describe('--timeout', () => {
   it('may be repeated', async () => {
-    const args = ['--timeout', 'head=0.1', '--timeout=handler=0.1', '--quiet', 'stuck.mjs'];
+    const args = ['--timeout', 'head=1', '--timeout=handler=0.1', '--quiet', 'stuck.mjs'];
     const program = serving(...args);
     const url = await program.url();
     const slow = await clientOf(url);

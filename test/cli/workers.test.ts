@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { commandLine } from '../support/commandline.ts';
 import { NotifySocket } from '../support/notifysocket.ts';
+import { until } from '../support/supervised.ts';
 
 const APP = `export function app(environ, startResponse) {
   startResponse('200 OK', [['Content-Type', 'text/plain']]);
@@ -112,7 +113,7 @@ describe('--workers', () => {
 
   it('keeps a socket file until the last worker has ended', async () => {
     const path = join(folder, 'drained.sock');
-    const args = ['--bind', `unix:${path}`, '-w', '1', '-q', '--drain-delay', '1s', 'app.mjs'];
+    const args = ['--bind', `unix:${path}`, '-w', '1', '-q', '--drain-delay', '3s', 'app.mjs'];
     const program = ryegate(args);
     await program.says(/worker \d+ serves/);
     program.child.kill('SIGTERM');
@@ -183,14 +184,10 @@ describe.each([
     await expect.poll(() => read(access), { timeout: 10_000 }).toBe('GET /one\n');
     renameSync(access, `${access}.1`);
     program.child.kill('SIGUSR1');
-    for (let i = 0; i < 100; i += 1) {
+    await until(async () => {
       await ask(url, '/two');
-      try {
-        if (read(access).includes('GET /two\n')) break;
-      } catch {
-        // It is not there yet.
-      }
-    }
+      return existsSync(access) && read(access).includes('GET /two\n');
+    }, 'the new file has lines');
     expect(read(access)).toMatch(/^(GET \/two\n)+$/);
     expect(read(`${access}.1`)).toMatch(/^GET \/one\n(GET \/two\n)*$/);
     expect(await program.stop()).toEqual([0, null]);
@@ -198,13 +195,15 @@ describe.each([
   });
 
   it('answers health checks, which tell that it drains', async () => {
-    const health = ['--health', '--ready-path', '/ready', '--drain-delay', '2s'];
+    const health = ['--health', '--ready-path', '/ready', '--drain-delay', '4s'];
     const program = ryegate([...args, '-q', ...health, '--env', 'GREETING=x', 'app.mjs']);
     const url = await program.url();
     expect((await ask(url, '/healthz'))[0]).toBe(200);
     expect((await ask(url, '/ready'))[0]).toBe(200);
     program.child.kill('SIGTERM');
-    await expect.poll(() => ask(url, '/ready').then(([status]) => status)).toBe(503);
+    await expect
+      .poll(() => ask(url, '/ready').then(([status]) => status), { timeout: 10_000 })
+      .toBe(503);
     expect((await ask(url, '/healthz'))[0]).toBe(200);
     expect((await ask(url, '/'))[0]).toBe(200);
     expect(await program.exit).toEqual([0, null]);

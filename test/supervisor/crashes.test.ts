@@ -29,7 +29,8 @@ const harms: [what: string, path: string | null, said: RegExp][] = [
 ];
 
 describe.each(harms)('a worker %s', (_, path, said) => {
-  it('is replaced within a second, and clients of others do not notice', async () => {
+  // A busy machine may hold one of the processes up for longer, but not every time.
+  it('is replaced within a second, and clients of others do not notice', { retry: 2 }, async () => {
     const nodeOptions = ['--max-old-space-size=60'];
     const launched = performance.now();
     const supervised = await start({ workers: 2, nodeOptions });
@@ -119,12 +120,16 @@ describe('a worker is replaced by a new one that serves', () => {
 });
 
 it('maxRss below what every worker needs has them replaced ever more slowly', async () => {
-  const supervised = await start({ maxRss: 1_000_000, timeout: 0.4 });
-  await supervised.says('it is replaced', 4, 20);
+  const supervised = await start({ maxRss: 1_000_000, timeout: 2 });
   const times =
     /uses \d+ bytes of memory after \d\.\d s, and used \d{8,} before its first request: it is replaced (.*); raise maxRss, 1000000,/g;
-  const waits = [...supervised.said.matchAll(times)].map(([, wait]) => wait);
-  expect(waits.slice(0, 4)).toEqual(['at once', 'in 1.0 s', 'in 2.0 s', 'in 4.0 s']);
+  const waits = (): unknown[] => [...supervised.said.matchAll(times)].map(([, wait]) => wait);
+  await until(
+    () => waits().length >= 4,
+    () => `four are replaced, not: ${supervised.said}`,
+    25,
+  );
+  expect(waits().slice(0, 4)).toEqual(['at once', 'in 1.0 s', 'in 2.0 s', 'in 4.0 s']);
   // They serve meanwhile, and end with the others.
   expect(Number(await supervised.ask())).toBeGreaterThan(0);
   supervised.reconfigure({ maxRss: 0 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { RawClient, text } from '../support/rawclient.ts';
-import { isAlive, supervisorStarter, until } from '../support/supervised.ts';
+import { isAlive, quickStatus, supervisorStarter, until } from '../support/supervised.ts';
 
 const { start, launch, folder } = supervisorStarter();
 
@@ -90,7 +90,7 @@ describe('a supervisor', () => {
 
 describe('SIGTERM', () => {
   it('to all its processes at once, as systemd sends it, is no different', async () => {
-    const supervised = await start({ workers: 2, drainDelay: 0.5 });
+    const supervised = await start({ workers: 2, drainDelay: 3 });
     const answer = supervised.ask('/slow');
     await sleep(50);
     const { workers } = supervised;
@@ -136,18 +136,19 @@ describe('SIGTERM', () => {
     const begun = performance.now();
     const end = supervised.end();
     expect(await client.ended()).toBe('fin');
-    expect(performance.now() - begun).toBeLessThan(1000);
+    // Clients are told that it may stay open for longer than a minute.
+    expect(performance.now() - begun).toBeLessThan(8000);
     expect(await end).toBe(0);
   });
 
   it('leaves time for those who send clients here, when drainDelay says so', async () => {
-    const supervised = await start({ workers: 2, drainDelay: 1 });
+    const supervised = await start({ workers: 2, drainDelay: 3 });
     const begun = performance.now();
     const end = supervised.end();
     await supervised.says('got SIGTERM');
     expect(Number(await supervised.ask())).toBeGreaterThan(0);
     expect(await end).toBe(0);
-    expect(performance.now() - begun).toBeGreaterThan(950);
+    expect(performance.now() - begun).toBeGreaterThan(2950);
     expect(await supervised.ask()).toBe(null);
   });
 
@@ -162,7 +163,7 @@ describe('SIGTERM', () => {
     expect(await supervised.end()).toBe(1);
     const took = performance.now() - begun;
     expect(took).toBeGreaterThan(900);
-    expect(took).toBeLessThan(3000);
+    expect(took).toBeLessThan(10_000);
     expect(await answer).toBe(null);
   });
 });
@@ -178,17 +179,19 @@ describe.each(['SIGINT', 'SIGQUIT'] as const)('%s', (signal) => {
     const end = supervised.end(signal);
     expect(await client.ended()).toBe('fin');
     client.destroy();
-    expect(await end).toBe(0);
+    const status = await end;
+    await supervised.program.exit;
+    expect(status).toBe(quickStatus(supervised.said));
   });
 
   it('lets only what is nearly done finish', async () => {
     const supervised = await start({ workers: 2 });
     const { workers } = supervised;
     const [slow, stuck] = [supervised.ask('/slow'), supervised.ask('/stuck')];
-    await sleep(100);
+    await sleep(250);
     const begun = performance.now();
     await supervised.end(signal);
-    expect(performance.now() - begun).toBeLessThan(3000);
+    expect(performance.now() - begun).toBeLessThan(10_000);
     expect(workers).toContain(Number(await slow));
     expect(await stuck).toBe(null);
   });
@@ -213,9 +216,10 @@ describe('the number of workers', () => {
     await until(() => supervised.workers.length === 2, 'there are two');
     supervised.signal('SIGTTIN');
     await supervised.says(' serves\n', 3);
-    for (let i = 0; i < 5; i++) {
+    for (let i = 1; i <= 5; i++) {
       supervised.signal('SIGTTOU');
-      await sleep(20);
+      // Two that wait together are one to the system.
+      await supervised.says('got SIGTTOU', i);
     }
     await until(() => supervised.workers.length === 1, 'there is one');
     expect(supervised.workers).toContain(Number(await supervised.ask()));

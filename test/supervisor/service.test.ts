@@ -54,6 +54,7 @@ describe('on a socket that systemd-socket-activate has opened', () => {
     expect(answers.map(({ status, body }) => [status, body])).toEqual(Array(3).fill([200, body]));
     await socket.until('READY=1');
     expect(await program.stop()).toEqual([0, null]);
+    await socket.until('STOPPING=1');
     expect(socket.messages).toEqual([
       'READY=1',
       `STATUS=serving on ${address.startsWith('/') ? `unix:${address}` : address}`,
@@ -70,7 +71,7 @@ describe('on a socket that systemd-socket-activate has opened', () => {
     await program.says(/Listening on /);
     expect((await get(path)).status).toBe(200);
     const pings = (): number => socket.messages.filter((text) => text === 'WATCHDOG=1').length;
-    await eventually(() => pings() >= 5, 'five pings come');
+    await eventually(() => pings() >= 20, 'twenty pings come');
     const times = socket.received.filter(([, text]) => text === 'WATCHDOG=1').map(([time]) => time);
     // Twice in each 0.2 seconds, however late some of them are.
     expect((times.at(-1) as number) - (times[0] as number)).toBeGreaterThan(0.3);
@@ -85,6 +86,7 @@ it('is ready only when it accepts, and answers then', async () => {
   const response = await fetch(await program.url('stdout'));
   expect(await response.text()).toBe(`served by process ${program.child.pid}\n`);
   expect(await program.stop()).toEqual([0, null]);
+  await socket.until('STOPPING=1');
   expect(socket.messages.at(-1)).toBe('STOPPING=1');
 });
 
@@ -113,7 +115,7 @@ it('ends at once when it is told to again', async () => {
 
 it('drains: not ready at once, served for the delay, ended with status 0', async () => {
   const socket = await NotifySocket.open(start, join(folder, 'notify'));
-  const program = run({ NOTIFY_SOCKET: socket.path, DRAIN_DELAY: '1' });
+  const program = run({ NOTIFY_SOCKET: socket.path, DRAIN_DELAY: '3' });
   const url = await program.url('stdout');
   const status = async (path: string): Promise<number> => (await fetch(url + path)).status;
   expect([await status('/readyz'), await status('/healthz')]).toEqual([200, 200]);

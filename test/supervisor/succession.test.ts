@@ -4,7 +4,7 @@ import { commandLine } from '../support/commandline.ts';
 import { NotifySocket } from '../support/notifysocket.ts';
 import { main, type Program } from '../support/programs.ts';
 import { get } from '../support/servers.ts';
-import { isAlive, until } from '../support/supervised.ts';
+import { childrenOf, isAlive, until } from '../support/supervised.ts';
 import { requireTool } from '../support/tools.ts';
 
 // USR2 under a service manager, as far as its sockets go.
@@ -115,8 +115,11 @@ describe('USR2 with a notify socket', () => {
       await notify.until('READY=1');
       const successor = await upgrade();
       await until(() => told(notify, old, 'main').length === 3, 'the new master is ready');
+      const workers = childrenOf(successor).alive;
       process.kill(successor, signal);
       await program.says(/which was to take over/);
+      // They may accept until they know.
+      await until(() => !workers.some(isAlive), 'its workers have ended');
       await notify.until(`MAINPID=${old}`);
       expect(notify.messages.join()).not.toContain('STOPPING');
       expect(await ask(url)).toBe(String(old));

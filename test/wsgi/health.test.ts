@@ -1,7 +1,11 @@
 import { request } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { type Application, type HealthOptions, healthChecks } from '../../src/index.ts';
+import {
+  type Application,
+  type HealthOptions,
+  healthChecks,
+  type WSGIServer,
+} from '../../src/index.ts';
 import {
   clientKeeper,
   eventually,
@@ -16,11 +20,22 @@ import {
 const servers = serverKeeper();
 const clients = clientKeeper();
 
-/** Asks servers of `hello` with health checks. */
-function served(options?: HealthOptions): (path: string) => ReturnType<typeof get> {
+/** A server of `hello` with health checks. */
+function serving(options?: HealthOptions): WSGIServer {
   const server = servers.make(healthChecks(hello, options));
   servers.serve(server);
+  return server;
+}
+
+/** Asks such a server. */
+function served(options?: HealthOptions): (path: string) => ReturnType<typeof get> {
+  const server = serving(options);
   return (path) => get(server.serverAddress, path);
+}
+
+/** Until so many probes wait for their checks. */
+function waiting(server: WSGIServer, probes: number): Promise<void> {
+  return eventually(() => server.stats().connections.responding === probes, 'the probes wait');
 }
 
 /** Status and body. */
@@ -160,24 +175,24 @@ describe('checks', () => {
       await opened;
       return true;
     };
-    const ask = served({ checks: { check } });
-    const answers = [ask('/readyz'), ask('/readyz'), ask('/readyz')];
-    await eventually(() => asked === 1, 'the check runs');
-    await sleep(50);
+    const server = serving({ checks: { check } });
+    const ask = (): ReturnType<typeof get> => get(server.serverAddress, '/readyz');
+    const answers = [ask(), ask(), ask()];
+    await waiting(server, 3);
     open();
     for (const { status } of await Promise.all(answers)) expect(status).toBe(200);
     expect(asked).toBe(1);
-    expect((await ask('/readyz')).status).toBe(200);
+    expect((await ask()).status).toBe(200);
     expect(asked).toBe(2);
   });
 
   it('that say yes while the server begins to drain do not make it ready', async () => {
-    const server = { draining: false };
+    const state = { draining: false };
     const { opened, open } = gate();
-    const ask = served({ server, checks: { slow: () => opened.then(() => true) } });
-    const answered = ask('/readyz');
-    await sleep(50);
-    server.draining = true;
+    const server = serving({ server: state, checks: { slow: () => opened.then(() => true) } });
+    const answered = get(server.serverAddress, '/readyz');
+    await waiting(server, 1);
+    state.draining = true;
     open();
     expect((await answered).body).toBe('draining\n');
   });

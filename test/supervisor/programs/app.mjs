@@ -9,8 +9,10 @@ function exhaust() {
   for (;;) kept.push(new Array(100_000).fill(kept.length));
 }
 
+/** For longer than any test waits; one that is left behind ends by itself. */
 function block() {
-  for (;;);
+  const end = performance.now() + 30_000;
+  while (performance.now() < end);
 }
 
 /** What an application may send over the channel to its parent. */
