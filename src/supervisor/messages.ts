@@ -1,5 +1,5 @@
 import type { ServerAddress } from '../reactor/address.ts';
-import type { DrainSummary } from '../reactor/drain.ts';
+import { type DrainSummary, IDLE_GRACE } from '../reactor/drain.ts';
 import type { ResolvedSettings } from './settings.ts';
 
 /** A listener as a worker inherits it. */
@@ -24,6 +24,11 @@ export interface DrainTimes {
   readonly deadline: number;
   /** Idle connections stay open so long. */
   readonly grace: number;
+}
+
+/** How one ends that nobody hurries, and that nobody replaces. */
+export function unhurried({ drainDelay, gracefulTimeout }: ResolvedSettings): DrainTimes {
+  return { delay: drainDelay, deadline: gracefulTimeout, grace: IDLE_GRACE };
 }
 
 /** What the supervisor tells a worker. */

@@ -7,7 +7,7 @@ import { CRASH_LIMITS } from './crashes.ts';
 import { Crew, type CrewOwner, type LogLevel, REPLACED_GRACE } from './crew.ts';
 import { Inheritance } from './inheritance.ts';
 import { Listeners } from './listeners.ts';
-import type { DrainTimes } from './messages.ts';
+import { type DrainTimes, unhurried } from './messages.ts';
 import { PidFile } from './pidfile.ts';
 import { checkApplication } from './preload.ts';
 import { giveSocket } from './privileges.ts';
@@ -208,10 +208,9 @@ export class Supervisor implements CrewOwner, SuccessionOwner {
   }
 
   get #graceful(): DrainTimes {
-    const { gracefulTimeout: deadline, drainDelay } = this.#settings;
+    const times = unhurried(this.#settings);
     // Where another master serves, clients had better find it than be sent away.
-    if (!this.#isLast) return { delay: 0, deadline, grace: REPLACED_GRACE };
-    return { delay: drainDelay, deadline, grace: IDLE_GRACE };
+    return this.#isLast ? times : { ...times, delay: 0, grace: REPLACED_GRACE };
   }
 
   /** Whether the service ends with this process. */

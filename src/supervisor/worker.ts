@@ -1,7 +1,7 @@
 import { monotonic } from '../clock.ts';
 import { isInstance, RyegateError } from '../errors.ts';
 import { toMilliseconds } from '../milliseconds.ts';
-import { type DrainSummary, IDLE_GRACE } from '../reactor/drain.ts';
+import type { DrainSummary } from '../reactor/drain.ts';
 import { formatException } from '../socketserver/formatexception.ts';
 import type { Application } from '../wsgi/types.ts';
 import { importModule } from './importmodule.ts';
@@ -13,6 +13,7 @@ import {
   type Retirement,
   readInstruction,
   type StartMessage,
+  unhurried,
 } from './messages.ts';
 import { dropPrivileges } from './privileges.ts';
 import type { ResolvedSettings } from './settings.ts';
@@ -87,8 +88,7 @@ export class Worker implements WorkerContext {
 
   /** Without its supervisor a worker would be nobody's: it ends, and whoever restarts can bind. */
   #listen(): void {
-    const { gracefulTimeout: deadline, drainDelay: delay } = this.settings;
-    const alone = { delay, deadline, grace: IDLE_GRACE };
+    const alone = unhurried(this.settings);
     for (const signal of NOT_OURS) process.on(signal, () => {});
     process.on('SIGTERM', () => {
       if (this.#draining === null) tell({ type: 'draining' });

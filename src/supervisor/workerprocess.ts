@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { monotonic } from '../clock.ts';
 import { toMilliseconds } from '../milliseconds.ts';
-import { type DrainSummary, IDLE_GRACE } from '../reactor/drain.ts';
+import type { DrainSummary } from '../reactor/drain.ts';
 import {
   type DrainTimes,
   type Envelope,
@@ -11,6 +11,7 @@ import {
   type Instruction,
   type Retirement,
   readReport,
+  unhurried,
 } from './messages.ts';
 import { OutputLines } from './outputlines.ts';
 import type { ResolvedSettings } from './settings.ts';
@@ -103,10 +104,9 @@ export class WorkerProcess {
 
   constructor(owner: WorkerOwner, start: WorkerStart) {
     this.#owner = owner;
-    const { timeout, cwd, gracefulTimeout: deadline, drainDelay: delay } = start.settings;
-    this.timeout = timeout;
-    this.#cwd = cwd;
-    this.#alone = { delay, deadline, grace: IDLE_GRACE };
+    this.timeout = start.settings.timeout;
+    this.#cwd = start.settings.cwd;
+    this.#alone = unhurried(start.settings);
     this.#lines = new OutputLines((text) => owner.workerWrote(text));
     this.#child = this.#spawn(start);
     const ended = this.#watch(this.#child);
