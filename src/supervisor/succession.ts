@@ -54,8 +54,7 @@ export class Succession implements SuccessorOwner {
   start(): number {
     const { pidFile, listeners, start } = this.#parts;
     if (this.heir !== null) {
-      const problem = `the supervisor refuses: process ${this.heir} takes over already`;
-      throw new RyegateError('ERR_RYEGATE_SUPERVISOR', problem);
+      throw misused(`process ${this.heir} takes over already`);
     }
     // As nginx has it: the name is for the new one.
     pidFile?.rename(`${this.#path}.oldbin`);
@@ -124,4 +123,9 @@ export class Succession implements SuccessorOwner {
       this.#owner.log('error', (error as Error).message);
     }
   }
+}
+
+/** An order that the supervisor cannot follow now. */
+export function misused(problem: string): RyegateError {
+  return new RyegateError('ERR_RYEGATE_SUPERVISOR', `the supervisor refuses: ${problem}`);
 }

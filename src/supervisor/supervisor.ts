@@ -1,5 +1,5 @@
 import { monotonic } from '../clock.ts';
-import { RyegateError } from '../errors.ts';
+import type { RyegateError } from '../errors.ts';
 import { standardError } from '../io/errorstream.ts';
 import { formatURL, isSocketFile, type ServerAddress } from '../reactor/address.ts';
 import { IDLE_GRACE } from '../reactor/drain.ts';
@@ -14,7 +14,7 @@ import { giveSocket } from './privileges.ts';
 import { type ResolvedSettings, resolveSettings, type SupervisorSettings } from './settings.ts';
 import { handleSignals } from './signals.ts';
 import { Start, startFolder } from './startfolder.ts';
-import { Succession, type SuccessionOwner } from './succession.ts';
+import { misused, Succession, type SuccessionOwner } from './succession.ts';
 import type { SupervisorOptions } from './supervisoroptions.ts';
 import type { WorkerState } from './workerprocess.ts';
 
@@ -364,8 +364,4 @@ function count(workers: number): string {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-function misused(problem: string): RyegateError {
-  return new RyegateError('ERR_RYEGATE_SUPERVISOR', `the supervisor refuses: ${problem}`);
 }
