@@ -16,5 +16,5 @@ export function endTurn(): void {
  * 1 % of a small request.
  */
 export function monotonic(): number {
-  return Number.isNaN(turn) ? performance.now() : turn;
+  return turn > 0 ? turn : performance.now();
 }

@@ -4,10 +4,12 @@ let lastView: DataView;
 
 /** `bytes`, to be read several at a time. */
 export function viewOf(bytes: Buffer): DataView {
-  if (bytes !== lastBytes) {
-    lastBytes = bytes;
-    lastView = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  }
+  return bytes === lastBytes ? lastView : makeView(bytes);
+}
+
+function makeView(bytes: Buffer): DataView {
+  lastBytes = bytes;
+  lastView = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   return lastView;
 }
 

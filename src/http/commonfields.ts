@@ -34,7 +34,11 @@ let last: CommonFields | null = null;
  * The last is kept: mostly there is one server in a process.
  */
 export function commonFields(settings: ResponseSettings, turn: number): CommonFields {
-  if (last !== null && last.turn === turn && last.settings === settings) return last;
+  const isLast = last !== null && last.turn === turn && last.settings === settings;
+  return isLast ? (last as CommonFields) : readCommonFields(settings, turn);
+}
+
+function readCommonFields(settings: ResponseSettings, turn: number): CommonFields {
   const date = settings.dateField ? currentHTTPDate() : '';
   if (last === null || last.date !== date || last.settings !== settings) {
     last = new CommonFields(settings, date);

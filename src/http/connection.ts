@@ -55,27 +55,28 @@ type State = 'idle' | 'head' | 'receiving' | 'responding' | 'draining' | 'refuse
  */
 export class HTTPConnection implements Protocol, Deferred, IntakeOwner, ResponseOwner {
   readonly socket: StreamSocket;
-  readonly #gateway: Gateway;
-  readonly #settings: HTTPSettings;
+  private readonly gateway: Gateway;
+  private readonly settings: HTTPSettings;
   /** From the first request on that is not answered at once. */
-  #handlerClock: HandlerClock | null = null;
-  #state: State = 'idle';
-  #request: HTTPRequest | null = null;
+  private handlerClock: HandlerClock | null = null;
+  /** What it is doing; for others to read. */
+  state: State = 'idle';
+  private request: HTTPRequest | null = null;
   /** Takes in the body of the request, if it has one. */
-  #intake: Intake | null = null;
-  #residue: Residue | null = null;
+  private intake: Intake | null = null;
+  private residue: Residue | null = null;
   /** The head that has begun to arrive. */
-  #head: RequestHead | null = null;
+  private head: RequestHead | null = null;
   /** From the second request on: connections that serve one do without. */
-  #headMemory: HeadMemory | null = null;
+  private headMemory: HeadMemory | null = null;
   /** Requests whose head has come. */
-  #requests = 0;
-  #lastRequest: boolean;
+  private requests = 0;
+  private lastRequest: boolean;
   /** The client has finished sending. */
-  #eof = false;
-  #consuming = false;
+  private eof = false;
+  private consuming = false;
   /** Requests that have come are gone on with in a later turn. */
-  #deferred = false;
+  private deferred = false;
 
   /** `lastRequest`: the first request is the only one. */
   constructor(
@@ -85,51 +86,51 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
     lastRequest: boolean = false,
   ) {
     this.socket = socket;
-    this.#gateway = gateway;
-    this.#settings = settings;
-    this.#lastRequest = lastRequest;
+    this.gateway = gateway;
+    this.settings = settings;
+    this.lastRequest = lastRequest;
   }
 
   /** Begins to receive. */
   open(): void {
     // A client that connects and says nothing is as idle as one between requests.
-    this.#wait(this.#settings.timeouts.head);
-    this.socket.attach(this, this.#settings.socket);
-  }
-
-  get state(): State {
-    return this.#state;
+    this.wait(this.settings.timeouts.head);
+    this.socket.attach(this, this.settings.socket);
   }
 
   // What the socket tells.
 
   dataReceived(bytes: Buffer, start: number, end: number): void {
-    const residue = this.#residue;
-    if (residue !== null) {
-      residue.append(bytes, start, end);
-      this.#consumeResidue(residue);
-      return;
-    }
-    const next = this.#consume(bytes, start, end);
-    if (next === end) return;
-    this.#residue = new Residue();
-    this.#residue.append(bytes, next, end);
-    this.#regulate();
+    const next = this.residue === null ? this.consume(bytes, start, end) : start;
+    if (next !== end) this.keep(bytes, next, end);
   }
 
-  #consumeResidue(residue: Residue): void {
-    residue.start = this.#consume(residue.bytes, residue.start, residue.end);
-    if (residue.length === 0) this.#residue = null;
-    this.#regulate();
+  /** Keeps what cannot be taken yet; if there is some already, what follows it may be taken now. */
+  private keep(bytes: Buffer, start: number, end: number): void {
+    const { residue } = this;
+    if (residue !== null) {
+      residue.append(bytes, start, end);
+      this.consumeResidue(residue);
+      return;
+    }
+    this.residue = new Residue();
+    this.residue.append(bytes, start, end);
+    this.regulate();
+  }
+
+  private consumeResidue(residue: Residue): void {
+    residue.start = this.consume(residue.bytes, residue.start, residue.end);
+    if (residue.length === 0) this.residue = null;
+    this.regulate();
   }
 
   /** Pauses while a client sends requests faster than they are answered, or takes no answers. */
-  #regulate(): void {
+  private regulate(): void {
     // A body's pace is set by its reader, and after a refusal nothing is looked at.
-    if (this.#arriving() !== null || this.#state === 'refused' || this.#state === 'over') return;
-    const waiting = this.#deferred || this.#state === 'responding';
-    const { pipelinedBytes } = this.#settings.limits;
-    if (waiting && this.#residue !== null && this.#residue.length >= pipelinedBytes) {
+    if (this.arriving() !== null || this.state === 'refused' || this.state === 'over') return;
+    const waiting = this.deferred || this.state === 'responding';
+    const { pipelinedBytes } = this.settings.limits;
+    if (waiting && this.residue !== null && this.residue.length >= pipelinedBytes) {
       this.socket.pause();
     } else {
       this.socket.resume();
@@ -141,350 +142,379 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
    * what is answered all the same is sent.
    */
   eofReceived(): void {
-    this.#eof = true;
-    const responding = this.#state === 'responding';
-    if (responding) this.#tellGone(null);
+    this.eof = true;
+    const responding = this.state === 'responding';
+    if (responding) this.tellGone(null);
     // An application whose request body broke off may be at work still.
-    if (responding || this.#state === 'refused') this.#request?.abandon();
-    if (responding && this.#arriving() !== null) this.#breakBody(reasons.bodyCutOff());
-    this.#endIfDone();
+    if (responding || this.state === 'refused') this.request?.abandon();
+    if (responding && this.arriving() !== null) this.breakBody(reasons.bodyCutOff());
+    this.endIfDone();
   }
 
   /** Behind what was not received yet, the client has finished sending. */
   eofAhead(): void {
-    if (this.#state !== 'responding' && this.#state !== 'refused') return;
-    this.#tellGone(null);
-    this.#request?.abandon();
+    if (this.state !== 'responding' && this.state !== 'refused') return;
+    this.tellGone(null);
+    this.request?.abandon();
   }
 
   /** What was asked for before the client finished sending is answered first. */
-  #endIfDone(): void {
-    if (!this.#eof || this.#deferred) return;
-    if (this.#state === 'responding' || this.#state === 'refused') return;
-    this.#tellGone(null);
-    this.#over();
+  private endIfDone(): void {
+    if (!this.eof || this.deferred) return;
+    if (this.state === 'responding' || this.state === 'refused') return;
+    this.tellGone(null);
+    this.over();
   }
 
   drained(): void {
-    this.#handlerClock?.drained(this.socket.now);
-    this.#request?.response?.producer?.drained();
-    if (this.#deferred) this.proceed();
+    this.handlerClock?.drained(this.socket.now);
+    this.request?.response?.producer?.drained();
+    if (this.deferred) this.proceed();
   }
 
   serverClosing(): void {
-    this.#lastRequest = true;
-    const request = this.#request as HTTPRequest;
-    if (this.#state === 'responding') request.response.keepAlive = false;
-    else if (this.#state === 'receiving') request.keepAlive = false;
+    this.lastRequest = true;
+    const request = this.request as HTTPRequest;
+    if (this.state === 'responding') request.response.keepAlive = false;
+    else if (this.state === 'receiving') request.keepAlive = false;
   }
 
   endIfIdle(patiently: boolean): boolean {
-    const isIdle = this.#state === 'idle' && this.#residue === null;
-    const isArriving = this.#state === 'head' && !patiently;
+    const isIdle = this.state === 'idle' && this.residue === null;
+    const isArriving = this.state === 'head' && !patiently;
     // What follows an answer that has been sent is not waited for.
-    if (isIdle || isArriving || this.#state === 'draining') this.#over();
+    if (isIdle || isArriving || this.state === 'draining') this.over();
     return isIdle || isArriving;
   }
 
   connectionLost(error: Error | null): void {
-    const request = this.#request;
-    const answering = this.#state === 'responding' || this.#state === 'refused';
-    if (this.#state !== 'over') this.#tellGone(error);
-    this.#state = 'over';
-    this.#request = null;
-    this.#residue = null;
-    this.#headMemory?.forget();
-    this.#closeBody(() => reasons.clientGone(error));
+    const request = this.request;
+    const answering = this.state === 'responding' || this.state === 'refused';
+    if (this.state !== 'over') this.tellGone(error);
+    this.state = 'over';
+    this.request = null;
+    this.residue = null;
+    this.headMemory?.forget();
+    this.closeBody(() => reasons.clientGone(error));
     if (request !== null && answering) {
       request.abandon();
       request.response.lose();
     }
-    this.#gateway.connectionLost(error);
+    this.gateway.connectionLost(error);
   }
 
   /** Nobody here can do anything about clients that go away. */
-  #tellGone(error: Error | null): void {
-    if (this.#state === 'receiving') this.#gateway.abandon(this.#request as HTTPRequest);
-    if (!debug.enabled || this.#state === 'idle') return;
+  private tellGone(error: Error | null): void {
+    if (this.state === 'receiving') this.gateway.abandon(this.request as HTTPRequest);
+    if (!debug.enabled || this.state === 'idle') return;
     const why = error === null ? 'it finished sending' : error.message;
-    debug('client %j has gone (%s): %s', this.socket.clientAddress, this.#state, why);
+    debug('client %j has gone (%s): %s', this.socket.clientAddress, this.state, why);
   }
 
   // Deadlines.
 
   /** Waits at most `seconds` for what the state is about. */
-  #wait(seconds: number): void {
+  private wait(seconds: number): void {
     this.socket.setDeadline(this.socket.now + seconds * 1000);
   }
 
   /** While a request is served, either side can be late. */
   reschedule(): void {
-    if (this.#state === 'idle' || this.#state === 'head' || this.#state === 'over') return;
-    const body = this.#intake === null ? Infinity : this.#intake.deadline;
-    this.socket.setDeadline(Math.min(body, this.#handlerClock?.due ?? Infinity));
+    if (this.state === 'idle' || this.state === 'head' || this.state === 'over') return;
+    const body = this.intake === null ? Infinity : this.intake.deadline;
+    this.socket.setDeadline(Math.min(body, this.handlerClock?.due ?? Infinity));
   }
 
   deadlinePassed(): void {
-    const { timeouts } = this.#settings;
-    if (this.#state === 'over') return;
-    if (this.#state === 'head') {
-      this.#refuse(reasons.headTimeout(timeouts.head));
-    } else if (this.#state !== 'idle') {
-      this.#requestLate();
+    const { timeouts } = this.settings;
+    if (this.state === 'over') return;
+    if (this.state === 'head') {
+      this.refuse(reasons.headTimeout(timeouts.head));
+    } else if (this.state !== 'idle') {
+      this.requestLate();
     } else if (this.socket.isTaking()) {
-      this.#wait(timeouts.keepAlive);
+      this.wait(timeouts.keepAlive);
     } else {
-      this.#over();
+      this.over();
     }
   }
 
-  #requestLate(): void {
+  private requestLate(): void {
     const { now } = this.socket;
-    const request = this.#request as HTTPRequest;
-    const clock = this.#handlerClock;
-    if (this.#intake !== null && this.#intake.deadline <= now) {
-      this.#bodyFailed(reasons.bodyTimeout());
+    const request = this.request as HTTPRequest;
+    const clock = this.handlerClock;
+    if (this.intake !== null && this.intake.deadline <= now) {
+      this.bodyFailed(reasons.bodyTimeout());
     } else if (clock !== null && clock.due <= now && clock.isLate(request, now)) {
-      this.#giveUp(request, reasons.handlerTimeout());
+      this.giveUp(request, reasons.handlerTimeout());
     }
     this.reschedule();
   }
 
   /** Whatever the handler may still do comes too late. */
-  #giveUp(request: HTTPRequest, error: HTTPError): void {
+  private giveUp(request: HTTPRequest, error: HTTPError): void {
     const { response } = request;
-    this.#handlerClock?.stop();
-    this.#gateway.fault(error);
+    this.handlerClock?.stop();
+    this.gateway.fault(error);
     request.abandon();
-    this.#intake?.break(() => error);
+    this.intake?.break(() => error);
     if (response.headSent) {
       response.lose();
       this.responseBroken(response, error);
     } else {
       response.replace();
-      this.#refuse(error);
+      this.refuse(error);
     }
   }
 
   // Taking requests.
 
   /** The intake of a body that is not complete. */
-  #arriving(): Intake | null {
-    return this.#intake === null || this.#intake.done ? null : this.#intake;
+  private arriving(): Intake | null {
+    return this.intake === null || this.intake.done ? null : this.intake;
   }
 
   /** Takes what can be taken of `bytes` now, and returns where the rest begins. */
-  #consume(bytes: Buffer, start: number, end: number): number {
-    if (this.#consuming) return start;
-    this.#consuming = true;
-    let at = start;
+  private consume(bytes: Buffer, start: number, end: number): number {
+    if (this.consuming) return start;
+    this.consuming = true;
     try {
-      let most = this.#settings.limits.pipelinedPerTurn;
-      for (;;) {
-        if (at === end) return end;
-        // More has come than was promised, and its rest may be on its way.
-        if (this.#state === 'over') this.socket.linger();
-        if (this.#state === 'over' || this.#state === 'refused') return end;
-        const intake = this.#arriving();
-        if (intake !== null) {
-          at = this.#readBody(intake, bytes, at, end);
-        } else if (this.#state === 'responding') {
-          return at;
-        } else if (this.socket.congested) {
-          // The client takes no answers, so it gets no further ones until the drain.
-          this.#deferred = true;
-          return at;
-        } else if (most-- === 0) {
-          this.#defer();
-          return at;
-        } else {
-          const next = this.#readHead(bytes, at, end);
-          if (next === at) return at;
-          at = next;
-        }
-      }
+      return this.take(bytes, start, end);
     } catch (error) {
       if (!(error instanceof HTTPError)) throw error;
-      this.#refuse(error);
+      this.refuse(error);
       return end;
     } finally {
-      this.#consuming = false;
+      this.consuming = false;
     }
   }
 
-  #readHead(bytes: Buffer, start: number, end: number): number {
-    const isTLS = this.#requests === 0 ? reasons.isTLSHello(bytes, start, end) : false;
-    if (isTLS === null) return this.#awaitHead(start);
-    if (isTLS) {
-      this.#gateway.notice(reasons.tlsOnPlain());
-      this.#over();
-      return end;
+  private take(bytes: Buffer, start: number, end: number): number {
+    let at = start;
+    let most = this.settings.limits.pipelinedPerTurn;
+    while (at !== end) {
+      let next: number;
+      if (this.state === 'idle' && !this.socket.congested && most-- > 0) {
+        next = this.readHead(bytes, at, end);
+      } else {
+        next = this.takeRest(bytes, at, end);
+      }
+      if (next === at) return at;
+      at = next;
     }
-    const { limits } = this.#settings;
-    const memory = this.#memory();
-    let taken: number;
-    let head = memory?.recall(bytes, start, Math.min(end, start + limits.headerBytes)) ?? null;
-    if (head !== null) {
-      taken = (memory as HeadMemory).length;
+    return end;
+  }
+
+  /** What does not begin with a head, or has to wait. */
+  private takeRest(bytes: Buffer, start: number, end: number): number {
+    // More has come than was promised, and its rest may be on its way.
+    if (this.state === 'over') this.socket.linger();
+    if (this.state === 'over' || this.state === 'refused') return end;
+    const intake = this.arriving();
+    if (intake !== null) return this.readBody(intake, bytes, start, end);
+    if (this.state === 'responding') return start;
+    if (this.socket.congested) {
+      // The client takes no answers, so it gets no further ones until the drain.
+      this.deferred = true;
+      return start;
+    }
+    if (this.state === 'head') return this.readHead(bytes, start, end);
+    this.defer();
+    return start;
+  }
+
+  private readHead(bytes: Buffer, start: number, end: number): number {
+    const memory = this.headMemory;
+    const head = memory === null ? null : memory.recall(bytes, start, end);
+    if (head === null) return this.parseHead(bytes, start, end);
+    this.head = null;
+    this.begin(head);
+    return start + (memory as HeadMemory).length;
+  }
+
+  private parseHead(bytes: Buffer, start: number, end: number): number {
+    if (this.requests === 0) {
+      const isTLS = reasons.isTLSHello(bytes, start, end);
+      if (isTLS === null) return this.awaitHead(start);
+      if (isTLS) {
+        this.gateway.notice(reasons.tlsOnPlain());
+        this.over();
+        return end;
+      }
     } else {
-      this.#head ??= new RequestHead();
-      head = this.#head;
-      taken = parseHead(bytes, start, end, limits, head, memory);
-      if (taken === 0) return this.#awaitHead(start);
+      this.headMemory ??= new HeadMemory();
     }
-    this.#head = null;
-    this.#begin(head);
+    const { limits } = this.settings;
+    this.head ??= new RequestHead();
+    const { head } = this;
+    const taken = parseHead(bytes, start, end, limits, head, this.headMemory);
+    if (taken === 0) return this.awaitHead(start);
+    this.head = null;
+    this.begin(head);
     return start + taken;
   }
 
-  #memory(): HeadMemory | null {
-    if (this.#headMemory === null && this.#requests > 0) this.#headMemory = new HeadMemory();
-    return this.#headMemory;
-  }
-
-  #awaitHead(start: number): number {
-    if (this.#state === 'idle') {
-      this.#state = 'head';
-      this.#wait(this.#settings.timeouts.head);
+  private awaitHead(start: number): number {
+    if (this.state === 'idle') {
+      this.state = 'head';
+      this.wait(this.settings.timeouts.head);
     }
     return start;
   }
 
-  #begin(head: RequestHead): void {
-    const { limits, inputBuffering } = this.#settings;
+  private begin(head: RequestHead): void {
+    const { limits, counters } = this.settings;
     const request = new HTTPRequest(this, head);
-    this.#request = request;
-    this.#requests += 1;
-    this.#settings.counters.requests += 1;
-    if (this.#requests >= limits.requestsPerConnection) this.#lastRequest = true;
-    if (this.#lastRequest) request.keepAlive = false;
-    if (head.chunked || head.contentLength > 0) {
-      this.#intake = new Intake(head, this, this.#settings);
-      request.body = this.#intake.input;
-      // What came before it may have been held back; from here on its reader does that.
-      this.socket.resume();
-      if (inputBuffering === 'buffer') {
-        this.#state = 'receiving';
-        this.#intake.demand();
-        this.reschedule();
-        return;
-      }
-    }
-    this.#respond(request);
+    this.request = request;
+    counters.requests += 1;
+    this.requests += 1;
+    if (this.requests >= limits.requestsPerConnection) this.lastRequest = true;
+    if (this.lastRequest) request.keepAlive = false;
+    if (!head.hasBody || !this.awaitBody(request)) this.respond(request);
   }
 
-  #respond(request: HTTPRequest): void {
-    this.#state = 'responding';
-    request.response = new Response(this.socket, request, this, this.#settings);
-    this.#gateway.respond(request);
+  /** Whether all of the body is received before the request is answered. */
+  private awaitBody(request: HTTPRequest): boolean {
+    const { settings } = this;
+    this.intake = new Intake(request.head, this, settings);
+    request.arrived = this.socket.now;
+    request.body = this.intake.input;
+    // What came before it may have been held back; from here on its reader does that.
+    this.socket.resume();
+    if (settings.inputBuffering !== 'buffer') return false;
+    this.state = 'receiving';
+    this.intake.demand();
+    this.reschedule();
+    return true;
+  }
+
+  private respond(request: HTTPRequest): void {
+    this.state = 'responding';
+    request.response = new Response(this.socket, request, this, this.settings);
+    this.gateway.respond(request);
     // Most have been answered by now.
-    if (this.#request !== request) return;
+    if (this.request === request) this.awaitResponse(request);
+  }
+
+  private awaitResponse(request: HTTPRequest): void {
     if (!request.response.over) {
-      this.#handlerClock ??= new HandlerClock(this.#settings.timeouts.handler);
-      this.#handlerClock.start(this.socket.now);
+      this.handlerClock ??= new HandlerClock(this.settings.timeouts.handler);
+      this.handlerClock.start(this.socket.now);
     }
     this.reschedule();
   }
 
-  #readBody(intake: Intake, bytes: Buffer, start: number, end: number): number {
+  private readBody(intake: Intake, bytes: Buffer, start: number, end: number): number {
     let taken: number;
     try {
       taken = intake.feed(bytes, start, end);
     } catch (error) {
       if (!(error instanceof HTTPError)) throw error;
-      this.#bodyFailed(error);
+      this.bodyFailed(error);
       return end;
     }
-    if (intake.overdrawn) this.#over();
+    if (intake.overdrawn) this.over();
     else if (!intake.done) this.reschedule();
-    else if (this.#state === 'draining' && this.#lastRequest) this.#over();
-    else if (this.#state === 'draining') this.#next();
-    else if (this.#state === 'receiving') this.#respond(this.#request as HTTPRequest);
+    else if (this.state === 'draining' && this.lastRequest) this.over();
+    else if (this.state === 'draining') this.next();
+    else if (this.state === 'receiving') this.respond(this.request as HTTPRequest);
     return start + taken;
   }
 
   /** The rest of the body cannot be had. */
-  #bodyFailed(error: HTTPError): void {
-    if (this.#state === 'receiving') {
-      this.#intake?.break(() => error);
-      if (error.cause !== undefined) this.#gateway.notice(error);
-      this.#refuse(error);
-    } else if (this.#state === 'responding') {
-      this.#breakBody(error);
+  private bodyFailed(error: HTTPError): void {
+    if (this.state === 'receiving') {
+      this.intake?.break(() => error);
+      if (error.cause !== undefined) this.gateway.notice(error);
+      this.refuse(error);
+    } else if (this.state === 'responding') {
+      this.breakBody(error);
     } else {
-      this.#over();
+      this.over();
     }
   }
 
   /** The application, if it is at work, sees its read fail, and its answer is the last. */
-  #breakBody(error: HTTPError): void {
-    this.#state = 'refused';
-    (this.#request as HTTPRequest).response.keepAlive = false;
-    this.#intake?.break(() => error);
+  private breakBody(error: HTTPError): void {
+    this.state = 'refused';
+    (this.request as HTTPRequest).response.keepAlive = false;
+    this.intake?.break(() => error);
     // Nothing that comes is of use: the kernel may keep it until the answer is there.
     this.socket.pause();
   }
 
-  #closeBody(reason: () => Error): void {
-    this.#intake?.close(reason);
-    this.#intake = null;
+  private closeBody(reason: () => Error): void {
+    this.intake?.close(reason);
+    this.intake = null;
   }
 
-  #refuse(error: HTTPError): void {
+  private refuse(error: HTTPError): void {
     if (debug.enabled) debug('%j is refused: %s', this.socket.clientAddress, error.code);
-    this.#settings.counters.refused += 1;
-    this.#request ??= new HTTPRequest(this, this.#head ?? new RequestHead());
-    const request = this.#request;
-    this.#state = 'refused';
+    this.settings.counters.refused += 1;
+    this.request ??= new HTTPRequest(this, this.head ?? new RequestHead());
+    const request = this.request;
+    this.state = 'refused';
     request.keepAlive = false;
-    request.response = new Response(this.socket, request, this, this.#settings);
+    request.response = new Response(this.socket, request, this, this.settings);
     this.socket.setDeadline(Infinity);
-    this.#gateway.refuse(request, error);
+    this.gateway.refuse(request, error);
   }
 
   /** RFC 9110 section 10.1.1. */
   continueWanted(): void {
-    const told = this.#state !== 'receiving' && this.#request?.response.headSent !== false;
+    const told = this.state !== 'receiving' && this.request?.response.headSent !== false;
     if (!told) this.socket.writeLatin1('HTTP/1.1 100 Continue\r\n\r\n');
   }
 
   // What the response tells.
 
-  /** An unread body that is too large to be drained ends the connection, and the client is told. */
   responseBegins(response: Response): void {
-    const intake = this.#arriving();
-    if (intake === null || intake.wanted) return;
-    if (intake.continueOwed || intake.owed > this.#settings.limits.drainBytes) {
+    const intake = this.arriving();
+    if (intake !== null) this.decideAboutBody(intake, response);
+  }
+
+  /** An unread body that is too large to be drained ends the connection, and the client is told. */
+  private decideAboutBody(intake: Intake, response: Response): void {
+    if (intake.wanted) return;
+    if (intake.continueOwed || intake.owed > this.settings.limits.drainBytes) {
       response.keepAlive = false;
     }
   }
 
   responseEnded(response: Response): void {
-    if (response.status >= 500) this.#settings.counters.failed += 1;
-    this.#handlerClock?.stop();
-    const intake = this.#arriving();
-    if (this.#state === 'refused' || !response.keepAlive || this.#lastRequest) {
-      this.#over(this.#isFarewell(response));
-    } else if (intake === null) {
-      this.#next();
+    const isPlain = response.keepAlive && response.status < 500 && this.state === 'responding';
+    if (isPlain && !this.lastRequest && this.intake === null && this.handlerClock === null) {
+      this.next();
     } else {
-      this.#drain(intake, this.#settings.limits.drainBytes);
+      this.endOther(response);
     }
   }
 
-  /** Whether the client has said that this request, a head alone, is its only one. */
-  #isFarewell(response: Response): boolean {
-    if (this.#state === 'refused' || this.#lastRequest || this.#requests > 1) return false;
-    const promised = this.#request?.keepAlive === false && this.#intake === null;
-    return promised && this.#residue === null && response.bytesSent <= ON_THE_WAY;
+  private endOther(response: Response): void {
+    if (response.status >= 500) this.settings.counters.failed += 1;
+    this.handlerClock?.stop();
+    if (this.state === 'refused' || !response.keepAlive || this.lastRequest) {
+      this.over(this.isFarewell(response));
+      return;
+    }
+    const intake = this.arriving();
+    if (intake !== null) this.drain(intake, this.settings.limits.drainBytes);
+    else this.next();
   }
 
-  #drain(intake: Intake, most: number): void {
-    this.#state = 'draining';
+  /** Whether the client has said that this request, a head alone, is its only one. */
+  private isFarewell(response: Response): boolean {
+    if (this.state === 'refused' || this.lastRequest || this.requests > 1) return false;
+    const promised = this.request?.keepAlive === false && this.intake === null;
+    return promised && this.residue === null && response.bytesSent <= ON_THE_WAY;
+  }
+
+  private drain(intake: Intake, most: number): void {
+    this.state = 'draining';
     intake.close(reasons.bodyGone);
     // A client that was not told to continue may never send the body.
     if (intake.continueOwed || intake.owed > most) {
-      this.#over();
+      this.over();
       return;
     }
     intake.drop(most);
@@ -492,44 +522,48 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
   }
 
   responseBroken(_response: Response, error: Error): void {
-    this.#settings.counters.failed += 1;
-    this.#state = 'over';
-    this.#closeBody(() => error);
+    this.settings.counters.failed += 1;
+    this.state = 'over';
+    this.closeBody(() => error);
     this.socket.reset(error);
   }
 
   responseFault(error: RyegateError): void {
-    this.#gateway.fault(error);
+    this.gateway.fault(error);
   }
 
   /** The request is done with: the connection is free for another. */
-  #next(): void {
-    this.#state = 'idle';
+  private next(): void {
+    this.state = 'idle';
     // The handler keeps the request until the next one; what made the answer is let go.
-    (this.#request as HTTPRequest).response.producer = null;
-    this.#request = null;
-    this.#closeBody(reasons.bodyGone);
-    this.#wait(this.#settings.timeouts.keepAlive);
-    if (this.#consuming) return;
-    if (this.#residue !== null) {
-      this.#defer();
+    (this.request as HTTPRequest).response.producer = null;
+    this.request = null;
+    if (this.intake !== null) this.closeBody(reasons.bodyGone);
+    this.wait(this.settings.timeouts.keepAlive);
+    if (!this.consuming) this.goOn();
+  }
+
+  /** What came behind a request that was answered late. */
+  private goOn(): void {
+    if (this.residue !== null) {
+      this.defer();
       return;
     }
     this.socket.resume();
-    this.#endIfDone();
+    this.endIfDone();
   }
 
-  #defer(): void {
-    if (this.#deferred) return;
-    this.#deferred = true;
+  private defer(): void {
+    if (this.deferred) return;
+    this.deferred = true;
     this.socket.defer(this);
   }
 
   /** Goes on with requests that came before they could be answered. */
   proceed(): void {
-    this.#deferred = false;
-    if (this.#residue !== null) this.#consumeResidue(this.#residue);
-    this.#endIfDone();
+    this.deferred = false;
+    if (this.residue !== null) this.consumeResidue(this.residue);
+    this.endIfDone();
   }
 
   /**
@@ -538,10 +572,10 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
    * the client loses the end of its answer: RFC 9112 section 9.6. `farewell`: it has said that it
    * sends nothing.
    */
-  #over(farewell = false): void {
-    if (this.#state === 'over') return;
-    this.#state = 'over';
-    this.#closeBody(reasons.bodyGone);
+  private over(farewell = false): void {
+    if (this.state === 'over') return;
+    this.state = 'over';
+    this.closeBody(reasons.bodyGone);
     if (farewell) this.socket.finish();
     else this.socket.linger();
   }

@@ -9,12 +9,12 @@ import { type GivenFields, renderHead, scanFields } from './responsehead.ts';
 export class ConstantHeaders {
   /** What was checked, frozen. */
   readonly list: HeaderList;
-  #given: GivenFields | null = null;
-  #status = '';
-  #text = '';
-  #common: CommonFields | null = null;
-  #end = '';
-  #whole: Uint8Array | null = null;
+  private ownGiven: GivenFields | null = null;
+  private status = '';
+  private ownText = '';
+  private common: CommonFields | null = null;
+  private end = '';
+  private ownWhole: Uint8Array | null = null;
 
   /** `list` has been checked. */
   constructor(list: HeaderList) {
@@ -23,18 +23,28 @@ export class ConstantHeaders {
 
   /** As of `scanFields()`. */
   get given(): GivenFields {
-    this.#given ??= scanFields(this.list);
-    return this.#given;
+    return this.ownGiven ?? this.scan();
+  }
+
+  private scan(): GivenFields {
+    this.ownGiven = scanFields(this.list);
+    return this.ownGiven;
   }
 
   /** As of `renderHead()`. The last is kept: mostly there is one status. */
   text(status: string): string {
-    if (status !== this.#status) {
-      this.#text = renderHead(status, this.list, false);
-      this.#status = status;
-      this.#common = null;
+    if (status !== this.status) {
+      this.ownText = renderHead(status, this.list, false);
+      this.status = status;
+      this.common = null;
     }
-    return this.#text;
+    return this.ownText;
+  }
+
+  /** As of `whole()`, if it is there already. */
+  known(status: string, common: CommonFields, end: string): Uint8Array | null {
+    const isSame = status === this.status && common === this.common && end === this.end;
+    return isSame ? this.ownWhole : null;
   }
 
   /**
@@ -44,14 +54,14 @@ export class ConstantHeaders {
    */
   whole(status: string, common: CommonFields, end: string): Uint8Array | null {
     const text = this.text(status);
-    if (common !== this.#common || end !== this.#end) {
-      this.#common = common;
-      this.#end = end;
-      this.#whole = null;
+    if (common !== this.common || end !== this.end) {
+      this.common = common;
+      this.end = end;
+      this.ownWhole = null;
       return null;
     }
-    this.#whole ??= encode(text + common.text + common.settings.keptFields + end);
-    return this.#whole;
+    this.ownWhole ??= encode(text + common.text + common.settings.keptFields + end);
+    return this.ownWhole;
   }
 }
 
@@ -71,7 +81,10 @@ let lastFound: ConstantHeaders | undefined;
 let lastLength = -1;
 
 export function constantHeaders(headers: HeaderList): ConstantHeaders | undefined {
-  if (headers === lastGiven) return lastFound;
+  return headers === lastGiven ? lastFound : findConstant(headers);
+}
+
+function findConstant(headers: HeaderList): ConstantHeaders | undefined {
   const found = constants.get(headers);
   if (found !== undefined) {
     noteLength(headers, found, -1);

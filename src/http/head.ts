@@ -62,6 +62,11 @@ export class RequestHead {
   /** @internal What `parseHead` knows of a head that has not arrived in full. */
   partial: Int32Array | null = null;
 
+  /** Whether a body follows; RFC 9112 section 6.3. */
+  get hasBody(): boolean {
+    return this.chunked || this.contentLength > 0;
+  }
+
   /** One that may be changed. */
   copy(): RequestHead {
     const { fields } = this;

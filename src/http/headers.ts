@@ -143,11 +143,13 @@ function isConnectionClose(name: string, value: string): boolean {
  * `ERR_RYEGATE_HOP_BY_HOP`: a hop-by-hop header (PEP 3333) other than `Connection: close`.
  */
 export function checkHeaders(headers: HeaderList): HeaderList {
+  return (Array.isArray(headers) ? recentHeaders(headers) : undefined) ?? checkAnew(headers);
+}
+
+function checkAnew(headers: HeaderList): HeaderList {
   const constant = constantHeaders(headers);
   if (constant !== undefined) return constant.list;
   checkList(headers);
-  const recent = recentHeaders(headers);
-  if (recent !== undefined) return recent;
   // Every item is read once: asked again, a getter or a proxy may answer otherwise.
   const checked: HeaderList = [];
   const { length } = headers;
@@ -181,7 +183,10 @@ let lastStatus = '200 OK';
  * `ERR_RYEGATE_STATUS`: anything else, or a control character or one above U+00FF in the reason.
  */
 export function checkStatus(status: string): void {
-  if (status === lastStatus) return;
+  if (status !== lastStatus) checkOtherStatus(status);
+}
+
+function checkOtherStatus(status: string): void {
   if (typeof status !== 'string' || !STATUS.test(status)) {
     throw new RyegateError(
       'ERR_RYEGATE_STATUS',

@@ -13,6 +13,28 @@ const holders: (HeadMemory | undefined)[] = [];
 let pool: DataView | null = null;
 let lastPlace = 0;
 
+/** Whether the `length` bytes at `offset` of the pool are what stands at `start`. */
+function matches(
+  offset: number,
+  length: number,
+  bytes: Buffer,
+  start: number,
+  end: number,
+): boolean {
+  if (end - start < length) return false;
+  const ours = pool as DataView;
+  const theirs = viewOf(bytes);
+  // As numbers of eight bytes, for a tenth of the time of single ones. Those that equal another
+  // spelling, or may be taken for zero where a thread flushes the smallest to it, begin with a NUL
+  // or 0x80, and are not kept. What is no number equals nothing, and so is parsed.
+  // The last eight may be some that were compared before.
+  const last = length - 8;
+  for (let i = 0; i < last; i += 8) {
+    if (ours.getFloat64(offset + i, true) !== theirs.getFloat64(start + i, true)) return false;
+  }
+  return ours.getFloat64(offset + last, true) === theirs.getFloat64(start + last, true);
+}
+
 /**
  * What a client sends again and again on one connection: its header fields, often with the same
  * request line. To parse them anew takes most of the time that HTTP takes of a small request.
@@ -21,30 +43,30 @@ let lastPlace = 0;
  */
 export class HeadMemory {
   /** The kept head. No other connection finds it: the time it takes would tell what is in it. */
-  #head: RequestHead | null = null;
-  /** Bytes of its request line with its CRLF, and of the whole. */
-  #lineLength = 0;
-  #length = 0;
-  readonly #place: number;
-  #tries = TRIES;
+  private head: RequestHead | null = null;
+  /** Bytes of its request line with its CRLF. */
+  private lineLength = 0;
+  /** Bytes of the kept head; for others to read. */
+  length = 0;
+  private readonly place: number;
+  /** Where the place begins in the pool. */
+  private readonly offset: number;
+  private tries = TRIES;
   /** Bytes of the fields of the last head that was parsed. */
-  #lastLength = 0;
+  private lastLength = 0;
 
   constructor() {
     lastPlace = (lastPlace + 1) % PLACES;
-    this.#place = lastPlace;
-  }
-
-  /** Bytes of the kept head. */
-  get length(): number {
-    return this.#length;
+    this.place = lastPlace;
+    this.offset = lastPlace * MOST_BYTES;
   }
 
   /** The head that begins at `start`, if it is the kept one; it takes `length` bytes then. */
   recall(bytes: Buffer, start: number, end: number): RequestHead | null {
-    if (this.#head === null || !this.#matches(0, bytes, start, end)) return null;
-    this.#tries = TRIES;
-    return this.#head;
+    const isSame = this.head !== null && matches(this.offset, this.length, bytes, start, end);
+    if (!isSame) return null;
+    this.tries = TRIES;
+    return this.head;
   }
 
   /**
@@ -52,62 +74,47 @@ export class HeadMemory {
    * kept ones. Bytes taken, or 0.
    */
   recallFields(bytes: Buffer, from: number, end: number, head: RequestHead): number {
-    const known = this.#head;
-    if (known === null || !this.#matches(this.#lineLength, bytes, from, end)) return 0;
+    const known = this.head;
+    const { offset, lineLength, length } = this;
+    if (known === null || !matches(offset + lineLength, length - lineLength, bytes, from, end)) {
+      return 0;
+    }
     head.fields = known.fields;
     head.contentLength = known.contentLength;
     head.chunked = known.chunked;
     head.keepAlive = known.keepAlive;
     head.expectContinue = known.expectContinue;
-    return this.#length - this.#lineLength;
-  }
-
-  /** Whether the kept head from `offset` on is what stands at `start`. */
-  #matches(offset: number, bytes: Buffer, start: number, end: number): boolean {
-    const length = this.#length - offset;
-    if (end - start < length) return false;
-    const ours = pool as DataView;
-    const theirs = viewOf(bytes);
-    const place = this.#place * MOST_BYTES + offset;
-    // As numbers of eight bytes, for a tenth of the time of single ones. Those that equal another
-    // spelling, or may be taken for zero where a thread flushes the smallest to it, begin with a NUL
-    // or 0x80, and are not kept. What is no number equals nothing, and so is parsed.
-    // The last eight may be some that were compared before.
-    const last = length - 8;
-    for (let i = 0; i < last; i += 8) {
-      if (ours.getFloat64(place + i, true) !== theirs.getFloat64(start + i, true)) return false;
-    }
-    return ours.getFloat64(place + last, true) === theirs.getFloat64(start + last, true);
+    return length - lineLength;
   }
 
   /** Keeps the head at `start..end`, which was parsed, if it seems worth it. */
   keep(bytes: Buffer, start: number, fieldsStart: number, end: number, head: RequestHead): void {
-    const repeats = end - fieldsStart === this.#lastLength;
-    this.#lastLength = end - fieldsStart;
+    const repeats = end - fieldsStart === this.lastLength;
+    this.lastLength = end - fieldsStart;
     // Shorter fields have not even a Host.
     const isSuitable = head.minor === 1 && end - start <= MOST_BYTES && end - fieldsStart >= 8;
-    if (this.#tries === 0) {
+    if (this.tries === 0) {
       // What was kept in vain is not compared any longer.
-      this.#head = null;
+      this.head = null;
       return;
     }
     if (!repeats || !isSuitable) return;
-    this.#tries--;
+    this.tries--;
     // The first of them cannot be in a head that was parsed.
     if (bytes.subarray(start, end).includes(0x80)) return;
     pool ??= new DataView(new ArrayBuffer(PLACES * MOST_BYTES));
-    bytes.copy(new Uint8Array(pool.buffer), this.#place * MOST_BYTES, start, end);
-    const holder = holders[this.#place];
-    if (holder !== undefined) holder.#head = null;
-    holders[this.#place] = this;
-    this.#head = head;
-    this.#lineLength = fieldsStart - start;
-    this.#length = end - start;
+    bytes.copy(new Uint8Array(pool.buffer), this.offset, start, end);
+    const holder = holders[this.place];
+    if (holder !== undefined) holder.head = null;
+    holders[this.place] = this;
+    this.head = head;
+    this.lineLength = fieldsStart - start;
+    this.length = end - start;
   }
 
   /** The connection is over. */
   forget(): void {
-    this.#head = null;
-    if (holders[this.#place] === this) holders[this.#place] = undefined;
+    this.head = null;
+    if (holders[this.place] === this) holders[this.place] = undefined;
   }
 }

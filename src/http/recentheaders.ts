@@ -11,8 +11,10 @@ interface Recent {
   readonly flat: readonly string[];
   /** The place in `flat` of a Content-Length that may be another one; -1: nothing may. */
   readonly lengthAt: number;
-  /** Then the other fields, else all. */
-  readonly fields: HeaderList | ConstantHeaders;
+  /** What was checked; null where the length may be another one. */
+  readonly list: HeaderList | null;
+  /** Then the other fields. */
+  readonly others: ConstantHeaders | null;
 }
 
 const kept: Recent[] = [];
@@ -28,25 +30,28 @@ let found: unknown;
  * the Content-Length is another one each time.
  */
 export function recentHeaders(headers: HeaderList): HeaderList | undefined {
-  for (const recent of kept) {
-    if (!isSame(headers, recent.flat, recent.lengthAt)) continue;
-    const { fields } = recent;
-    if (!(fields instanceof ConstantHeaders)) return fields;
-    const text = found;
-    const length = parseLength(text);
-    // One that cannot change is checked once, and is quicker from then on.
-    if (length < 0 || isFrozen(headers)) return undefined;
-    const list = toList(recent.flat, recent.lengthAt, text as string);
-    noteLength(list, fields, length);
-    return list;
+  for (let i = 0; i < kept.length; i++) {
+    const recent = kept[i] as Recent;
+    if (isSame(headers, recent.flat, recent.lengthAt)) {
+      return recent.list ?? withLength(headers, recent, found);
+    }
   }
   return undefined;
+}
+
+function withLength(headers: HeaderList, recent: Recent, text: unknown): HeaderList | undefined {
+  const length = parseLength(text);
+  // One that cannot change is checked once, and is quicker from then on.
+  if (length < 0 || isFrozen(headers)) return undefined;
+  const list = toList(recent.flat, recent.lengthAt, text as string);
+  noteLength(list, recent.others as ConstantHeaders, length);
+  return list;
 }
 
 /** Whether `checked` has come twice running, and is kept from now on as it is. */
 export function rememberRecent(checked: HeaderList): boolean {
   if (checked.length > 0 && isSame(checked, last, -1)) {
-    keep({ flat: last, lengthAt: -1, fields: checked });
+    keep({ flat: last, lengthAt: -1, list: checked, others: null });
     return true;
   }
   const at = checked.findIndex(isLength);
@@ -56,7 +61,7 @@ export function rememberRecent(checked: HeaderList): boolean {
     const others = toList(last, lengthAt, null);
     // A second one is a fault, which is found where the head is rendered.
     if (others.some(isLength)) return false;
-    keep({ flat: last, lengthAt, fields: new ConstantHeaders(others) });
+    keep({ flat: last, lengthAt, list: null, others: new ConstantHeaders(others) });
     return false;
   }
   last = checked.flat();

@@ -2,7 +2,7 @@ import { RyegateError } from '../errors.ts';
 import { byteLength, type Chunk } from '../io/chunk.ts';
 import type { FilePart, FileProgress } from '../reactor/fileregion.ts';
 import { commonFields } from './commonfields.ts';
-import { constantHeaders, lengthApart } from './constantheaders.ts';
+import { type ConstantHeaders, constantHeaders, lengthApart } from './constantheaders.ts';
 import { parseDecimal } from './grammar.ts';
 import type { HeaderList } from './headers.ts';
 import { renderHead, scanFields } from './responsehead.ts';
@@ -17,10 +17,10 @@ export interface ByteSink {
   writeLatin1(text: string): void;
   /**
    * Writes `head`, behind it `length` in decimal digits and an empty line if it is not -1, and
-   * `body`, which is bytes that must not change until they have gone, or text of code points up to
-   * U+00FF. Where it is missing, connections are not kept.
+   * `body`, which is `bodySize` bytes that must not change until they have gone, or as many
+   * characters up to U+00FF. Where it is missing, connections are not kept.
    */
-  writeMessage?(head: Uint8Array, length: number, body: Chunk): void;
+  writeMessage?(head: Uint8Array, length: number, body: Chunk, bodySize: number): void;
   /** Whether a producer should wait until it is told of the drain. */
   readonly congested: boolean;
   /** Monotonic milliseconds, the same throughout a turn of the reactor; NaN without one. */
@@ -101,11 +101,26 @@ let lastCode = 0;
 
 /** The last is kept: mostly there is one, and to read it anew takes 1 % of a small request. */
 function codeOf(status: string): number {
-  if (status !== lastStatus) {
-    lastStatus = status;
-    lastCode = parseDecimal(status, 3);
-  }
+  return status === lastStatus ? lastCode : readCode(status);
+}
+
+function readCode(status: string): number {
+  lastCode = parseDecimal(status, 3);
+  lastStatus = status;
   return lastCode;
+}
+
+/** The Content-Length that `headers` have apart from what is kept of them, else `length`. */
+function lengthOf(headers: HeaderList, length: number): number {
+  const apart = lengthApart(headers);
+  return apart < 0 ? length : apart;
+}
+
+function headSentError(): RyegateError {
+  return new RyegateError(
+    'ERR_RYEGATE_HEAD_SENT',
+    'the head of the response has been sent already: decide for one response before that',
+  );
 }
 
 /** What marks the end of the body; RFC 9112 section 6.3. */
@@ -117,24 +132,24 @@ type Framing = 'none' | 'length' | 'chunked' | 'close';
  */
 export class Response {
   /** Set by whoever makes the body, to be told of the connection. */
-  producer: Producer | null = null;
+  declare producer: Producer | null;
   /** Whether the connection can serve another request after this response. */
-  keepAlive: boolean;
+  declare keepAlive: boolean;
   /** 0 until `start()`. */
-  status = 0;
-  readonly #sink: ByteSink;
-  readonly #context: ResponseContext;
-  readonly #owner: ResponseOwner;
-  readonly #settings: ResponseSettings;
-  #framing: Framing = 'none';
-  #declared = -1;
-  #written = 0;
+  declare status: number;
+  declare private readonly sink: ByteSink;
+  declare private readonly context: ResponseContext;
+  declare private readonly owner: ResponseOwner;
+  declare private readonly settings: ResponseSettings;
+  declare private framing: Framing;
+  declare private declared: number;
+  declare private written: number;
   /** The file that is being sent. */
-  #file: FileProgress | null = null;
-  #cut = false;
-  #ended = false;
-  #replaced = false;
-  #trailers: HeaderList | null = null;
+  declare private file: FileProgress | null;
+  declare private cut: boolean;
+  declare private ended: boolean;
+  declare private isReplaced: boolean;
+  declare private trailers: HeaderList | null;
 
   constructor(
     sink: ByteSink,
@@ -142,16 +157,26 @@ export class Response {
     owner: ResponseOwner,
     settings: ResponseSettings,
   ) {
-    this.#sink = sink;
-    this.#context = context;
-    this.#owner = owner;
-    this.#settings = settings;
+    this.producer = null;
     this.keepAlive = context.keepAlive;
+    this.status = 0;
+    this.sink = sink;
+    this.context = context;
+    this.owner = owner;
+    this.settings = settings;
+    this.framing = 'none';
+    this.declared = -1;
+    this.written = 0;
+    this.file = null;
+    this.cut = false;
+    this.ended = false;
+    this.isReplaced = false;
+    this.trailers = null;
   }
 
   /** Bytes of the body that were sent, or would have been to a GET. */
   get bytesSent(): number {
-    return this.#written + (this.#file === null ? 0 : this.#file.sent);
+    return this.written + (this.file === null ? 0 : this.file.sent);
   }
 
   get headSent(): boolean {
@@ -160,27 +185,27 @@ export class Response {
 
   /** Whether another response takes its place, as this one came too late. */
   get replaced(): boolean {
-    return this.#replaced;
+    return this.isReplaced;
   }
 
   /** Whether nothing can be sent any more: it is complete, broken off, or its client has gone. */
   get over(): boolean {
-    return this.#ended;
+    return this.ended;
   }
 
   /** Whether nothing more would be sent: there is no body, or more of it than was declared. */
   get satisfied(): boolean {
-    return this.headSent && (this.#framing === 'none' || this.#cut || this.#ended);
+    return this.headSent && (this.framing === 'none' || this.cut || this.ended);
   }
 
   /** Whether a producer should wait for `drained()`. */
   get congested(): boolean {
-    return !this.#ended && this.#sink.congested;
+    return !this.ended && this.sink.congested;
   }
 
   /** Whether `setTrailers()` may be called: the server allows it, and the client asked for it. */
   get takesTrailers(): boolean {
-    return this.#settings.responseTrailers && this.#context.takesTrailers;
+    return this.settings.responseTrailers && this.context.takesTrailers;
   }
 
   /**
@@ -190,19 +215,19 @@ export class Response {
    * @throws RyegateError `ERR_RYEGATE_TRAILER` when they are not taken, or too late; as `start()`
    */
   setTrailers(trailers: HeaderList): void {
-    if (!this.takesTrailers || this.#ended) {
+    if (!this.takesTrailers || this.ended) {
       throw new RyegateError(
         'ERR_RYEGATE_TRAILER',
         'trailers can be sent only before the end of a response, to a client that sent ' +
           '"TE: trailers", by a server with the option responseTrailers',
       );
     }
-    this.#trailers = checkTrailers(trailers);
+    this.trailers = checkTrailers(trailers);
   }
 
   /** The response is another one: an error page, say. */
   dropTrailers(): void {
-    this.#trailers = null;
+    this.trailers = null;
   }
 
   /**
@@ -213,80 +238,121 @@ export class Response {
    * @throws RyegateError `ERR_RYEGATE_CONTENT_LENGTH`, with nothing sent; `ERR_RYEGATE_HEAD_SENT`
    */
   start(status: string, headers: HeaderList, length: number, body: Chunk | null = null): void {
-    if (this.headSent) {
-      throw new RyegateError(
-        'ERR_RYEGATE_HEAD_SENT',
-        'the head of the response has been sent already: decide for one response before that',
-      );
-    }
-    const code = codeOf(status);
+    if (this.headSent) throw headSentError();
+    this.owner.responseBegins(this);
     const constant = constantHeaders(headers);
+    const isKnown =
+      constant !== undefined &&
+      this.keepAlive &&
+      this.startKnown(constant, status, headers, length, body);
+    if (!isKnown) this.startAnew(constant, status, headers, length, body);
+  }
+
+  /**
+   * As most responses start: with a body of known length and a head that was sent before. False when
+   * it is another one: then nothing has been done.
+   */
+  private startKnown(
+    constant: ConstantHeaders,
+    status: string,
+    headers: HeaderList,
+    length: number,
+    body: Chunk | null,
+  ): boolean {
+    const { method } = this.context;
+    const code = codeOf(status);
+    if (bodyForbidden(code) || method === 'HEAD' || method === 'CONNECT') return false;
+    const { given } = constant;
+    const isSized = given.length < 0;
+    const declared = isSized ? lengthOf(headers, length) : given.length;
+    if (declared < 0 || given.own || given.close || this.trailers !== null) return false;
+    const common = commonFields(this.settings, this.sink.now);
+    const head = constant.known(status, common, isSized ? SIZED : END);
+    if (head === null) return false;
+    this.status = code;
+    this.framing = 'length';
+    this.declared = declared;
+    this.sendHead(head, isSized, length, body);
+    return true;
+  }
+
+  private startAnew(
+    constant: ConstantHeaders | undefined,
+    status: string,
+    headers: HeaderList,
+    length: number,
+    body: Chunk | null,
+  ): void {
+    const code = codeOf(status);
     const given = constant?.given ?? scanFields(headers);
     if (given.close) this.keepAlive = false;
     const apart = lengthApart(headers);
-    this.#declared = apart < 0 ? given.length : apart;
-    this.#frame(code, length);
-    this.#owner.responseBegins(this);
+    this.declared = apart < 0 ? given.length : apart;
+    this.frame(code, length);
     this.status = code;
-    const bare = this.#isBare(code);
-    const end = this.#headEnd(given.length >= 0, apart >= 0, bare);
-    const common = commonFields(this.#settings, this.#sink.now);
-    const own = given.date || given.server;
-    if (constant !== undefined && !own && !bare && this.keepAlive) {
+    const bare = this.isBare(code);
+    const end = this.headEnd(given.length >= 0, apart >= 0, bare);
+    const common = commonFields(this.settings, this.sink.now);
+    if (constant !== undefined && !given.own && !bare && this.keepAlive) {
       const head = constant.whole(status, common, end);
       if (head !== null) {
-        this.#sendHead(head, end === SIZED, length, body);
+        this.sendHead(head, end === SIZED, length, body);
         return;
       }
     }
     const isKnown = constant !== undefined && !bare;
     const head = isKnown ? constant.text(status) : renderHead(status, headers, bare);
-    const added = own ? common.without(given) : common.text;
-    const connection = this.keepAlive ? this.#settings.keptFields : CLOSE;
-    const size = end === SIZED ? `${this.#declared}\r\n\r\n` : '';
-    this.#sink.writeLatin1(head + added + connection + end + size);
+    const added = given.own ? common.without(given) : common.text;
+    const connection = this.keepAlive ? this.settings.keptFields : CLOSE;
+    const size = end === SIZED ? `${this.declared}\r\n\r\n` : '';
+    this.sink.writeLatin1(head + added + connection + end + size);
   }
 
-  #sendHead(head: Uint8Array, sized: boolean, length: number, body: Chunk | null): void {
+  private sendHead(head: Uint8Array, sized: boolean, length: number, body: Chunk | null): void {
     // A string of as many bytes is one of ASCII.
     const isWhole =
       body !== null &&
       body.length === length &&
-      this.#framing === 'length' &&
-      this.#declared === length;
-    const sink = this.#sink as Required<ByteSink>;
-    sink.writeMessage(head, sized ? this.#declared : -1, isWhole ? body : '');
-    if (isWhole) this.#written = length;
+      this.declared === length &&
+      this.framing === 'length';
+    const sink = this.sink as Required<ByteSink>;
+    const told = sized ? this.declared : -1;
+    if (isWhole) {
+      sink.writeMessage(head, told, body, length);
+      this.written = length;
+    } else {
+      sink.writeMessage(head, told, '', 0);
+    }
   }
 
   /** Whether the response must not say how long its body is; RFC 9110 section 8.6. */
-  #isBare(code: number): boolean {
+  private isBare(code: number): boolean {
     if (code === 204) return true;
-    return this.#context.method === 'CONNECT' && code < 300;
+    return this.context.method === 'CONNECT' && code < 300;
   }
 
-  #frame(code: number, length: number): void {
-    const { method, minor } = this.#context;
+  private frame(code: number, length: number): void {
+    const { method, minor } = this.context;
     if (method === 'CONNECT') this.keepAlive = false;
-    if (bodyForbidden(code) || this.#isBare(code)) {
-      this.#framing = 'none';
+    if (bodyForbidden(code) || this.isBare(code)) {
+      this.framing = 'none';
       return;
     }
-    if (this.#declared < 0 && this.#trailers === null) this.#declared = length;
-    if (this.#declared >= 0) this.#framing = 'length';
-    else if (minor === 1) this.#framing = 'chunked';
+    if (this.declared < 0 && this.trailers === null) this.declared = length;
+    if (this.declared >= 0) this.framing = 'length';
+    else if (minor === 1) this.framing = 'chunked';
     else {
-      this.#framing = 'close';
+      this.framing = 'close';
       if (method !== 'HEAD') this.keepAlive = false;
     }
   }
 
   /** `given`: the length is among the fields; `apart`: it was, and is written behind them. */
-  #headEnd(given: boolean, apart: boolean, bare: boolean): string {
+  private headEnd(given: boolean, apart: boolean, bare: boolean): string {
     let end = END;
-    if ((apart && !bare) || (this.#framing === 'length' && !given)) end = SIZED;
-    else if (this.#framing === 'chunked') end = CHUNKED;
-    if (bare || this.#context.method === 'HEAD') this.#framing = 'none';
+    if ((apart && !bare) || (this.framing === 'length' && !given)) end = SIZED;
+    else if (this.framing === 'chunked') end = CHUNKED;
+    if (bare || this.context.method === 'HEAD') this.framing = 'none';
     return end;
   }
 
@@ -297,7 +363,7 @@ export class Response {
    * @throws RyegateError `ERR_RYEGATE_HEAD_NOT_SENT`
    */
   write(chunk: Chunk, size: number = byteLength(chunk)): void {
-    if (this.#ended) return;
+    if (this.ended) return;
     if (!this.headSent) {
       throw new RyegateError(
         'ERR_RYEGATE_HEAD_NOT_SENT',
@@ -305,38 +371,38 @@ export class Response {
       );
     }
     if (size === 0) return;
-    if (this.#framing === 'length' && this.#written + size > this.#declared) {
-      this.#writeRest(chunk);
+    if (this.framing === 'length' && this.written + size > this.declared) {
+      this.writeRest(chunk);
       return;
     }
-    this.#written += size;
-    if (this.#framing === 'none') return;
-    if (this.#framing !== 'chunked') {
-      this.#send(chunk, size);
+    this.written += size;
+    if (this.framing === 'none') return;
+    if (this.framing !== 'chunked') {
+      this.send(chunk, size);
       return;
     }
-    this.#sink.writeLatin1(`${size.toString(16)}\r\n`);
-    this.#send(chunk, size);
-    this.#sink.writeLatin1('\r\n');
+    this.sink.writeLatin1(`${size.toString(16)}\r\n`);
+    this.send(chunk, size);
+    this.sink.writeLatin1('\r\n');
   }
 
-  #send(chunk: Chunk, size: number): void {
-    if (typeof chunk !== 'string') this.#sink.write(chunk);
-    else if (chunk.length === size) this.#sink.writeLatin1(chunk);
-    else this.#sink.write(Buffer.from(chunk));
+  private send(chunk: Chunk, size: number): void {
+    if (typeof chunk !== 'string') this.sink.write(chunk);
+    else if (chunk.length === size) this.sink.writeLatin1(chunk);
+    else this.sink.write(Buffer.from(chunk));
   }
 
-  #writeRest(chunk: Chunk): void {
+  private writeRest(chunk: Chunk): void {
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
-    const rest = bytes.subarray(0, this.#declared - this.#written);
-    this.#written += rest.length;
-    if (rest.length > 0) this.#sink.write(rest);
-    if (this.#cut) return;
-    this.#cut = true;
-    this.#owner.responseFault(
+    const rest = bytes.subarray(0, this.declared - this.written);
+    this.written += rest.length;
+    if (rest.length > 0) this.sink.write(rest);
+    if (this.cut) return;
+    this.cut = true;
+    this.owner.responseFault(
       new RyegateError(
         'ERR_RYEGATE_RESULT_TOO_LONG',
-        `the result is longer than its Content-Length of ${this.#declared} bytes and was cut: ` +
+        `the result is longer than its Content-Length of ${this.declared} bytes and was cut: ` +
           'declare the true length, or none',
       ),
     );
@@ -347,13 +413,13 @@ export class Response {
    * they are, and the head is unsent or has said where the body ends.
    */
   get takesFiles(): boolean {
-    if (this.#sink.writeFile === undefined || this.#trailers !== null) return false;
-    return this.#framing !== 'chunked';
+    if (this.sink.writeFile === undefined || this.trailers !== null) return false;
+    return this.framing !== 'chunked';
   }
 
   /** Bytes of the body that the head has promised and that were not sent yet. */
   get owed(): number {
-    return this.#declared < 0 ? Infinity : this.#declared - this.#written;
+    return this.declared < 0 ? Infinity : this.declared - this.written;
   }
 
   /**
@@ -362,16 +428,16 @@ export class Response {
    * The order is that of `write()`, and a second piece has to wait until this one has been told of.
    */
   writeFile(part: FilePart, told: (error: Error | null) => void): boolean {
-    if (this.#ended) return false;
+    if (this.ended) return false;
     const count = Math.min(part.count, this.owed);
-    if (this.#framing === 'none' || count === 0) {
-      this.#written += count;
+    if (this.framing === 'none' || count === 0) {
+      this.written += count;
       return false;
     }
-    const sink = this.#sink as Required<ByteSink>;
-    this.#file = sink.writeFile(part, count, !this.#settings.sendfile, (error) => {
-      this.#written = this.bytesSent;
-      this.#file = null;
+    const sink = this.sink as Required<ByteSink>;
+    this.file = sink.writeFile(part, count, !this.settings.sendfile, (error) => {
+      this.written = this.bytesSent;
+      this.file = null;
       told(error);
     });
     return true;
@@ -379,40 +445,44 @@ export class Response {
 
   /** The body is complete. */
   end(): void {
-    if (this.#ended) return;
-    if (this.#framing === 'length' && this.bytesSent < this.#declared) {
-      const error = new RyegateError(
-        'ERR_RYEGATE_RESULT_TOO_SHORT',
-        `the result has ${this.bytesSent} of the ${this.#declared} bytes of its ` +
-          'Content-Length, so the connection was aborted: declare the true length, or none',
-      );
-      this.abort(error);
-      this.#owner.responseFault(error);
-      return;
-    }
-    if (this.#framing === 'chunked') this.#sink.writeLatin1(lastChunk(this.#trailers));
-    this.#ended = true;
-    this.#owner.responseEnded(this);
+    if (this.ended) return;
+    if (this.framing === 'length' && this.written < this.declared && this.isShort()) return;
+    if (this.framing === 'chunked') this.sink.writeLatin1(lastChunk(this.trailers));
+    this.ended = true;
+    this.owner.responseEnded(this);
+  }
+
+  /** Whether less has been sent than was promised; then the client is told by the connection's end. */
+  private isShort(): boolean {
+    if (this.bytesSent >= this.declared) return false;
+    const error = new RyegateError(
+      'ERR_RYEGATE_RESULT_TOO_SHORT',
+      `the result has ${this.bytesSent} of the ${this.declared} bytes of its ` +
+        'Content-Length, so the connection was aborted: declare the true length, or none',
+    );
+    this.abort(error);
+    this.owner.responseFault(error);
+    return true;
   }
 
   /** The body cannot be completed. */
   abort(error: Error): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.ended) return;
+    this.ended = true;
     this.keepAlive = false;
-    this.#owner.responseBroken(this, error);
+    this.owner.responseBroken(this, error);
   }
 
   /** Another response is sent instead: whatever follows is dropped. */
   replace(): void {
-    this.#replaced = true;
+    this.isReplaced = true;
     this.lose();
   }
 
   /** The client has gone: whatever follows is dropped. */
   lose(): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.ended) return;
+    this.ended = true;
     this.keepAlive = false;
     this.producer?.clientGone();
   }

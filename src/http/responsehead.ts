@@ -8,6 +8,8 @@ export interface GivenFields {
   length: number;
   date: boolean;
   server: boolean;
+  /** One of these. */
+  own: boolean;
   /** `Connection: close`, the only one that an application may send. */
   close: boolean;
 }
@@ -18,7 +20,7 @@ export interface GivenFields {
  * @throws RyegateError `ERR_RYEGATE_CONTENT_LENGTH`
  */
 export function scanFields(headers: HeaderList): GivenFields {
-  const given: GivenFields = { length: -1, date: false, server: false, close: false };
+  const given: GivenFields = { length: -1, date: false, server: false, own: false, close: false };
   for (const [name, value] of headers) {
     switch (name.length) {
       case 4:
@@ -38,6 +40,7 @@ export function scanFields(headers: HeaderList): GivenFields {
         break;
     }
   }
+  given.own = given.date || given.server;
   return given;
 }
 

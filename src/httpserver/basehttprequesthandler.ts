@@ -21,6 +21,14 @@ import { ResponseFile } from './responsefile.ts';
 /** A method for one request method: `doGET`, `doPOST`; it may be async. */
 type DoMethod = () => void | Promise<void>;
 
+/** What a handler has made of its request, and of its response before that is sent. */
+class Draft {
+  headers: Headers | null = null;
+  wfile: ResponseFile | null = null;
+  status = '';
+  responseHeaders: HeaderList = [];
+}
+
 /**
  * `http.server.BaseHTTPRequestHandler`: serves the requests of one connection. A subclass defines
  * `doGET()`, `doPOST()` and so on; each calls `sendResponse()`, `sendHeader()`, `endHeaders()` and
@@ -39,10 +47,8 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
    * requests of a `WSGIRequestHandler` that is not extended.
    */
   declare httpRequest: HTTPRequest;
-  #headers: Headers | null = null;
-  #wfile: ResponseFile | null = null;
-  #responseHeaders: HeaderList | null = null;
-  #status = '';
+  /** Made by the first who asks for a part of it. */
+  #draft: Draft | null = null;
   /** @internal Null without an access log. */
   readonly journal: RequestJournal | null;
 
@@ -74,8 +80,9 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
 
   /** The header fields of the request. */
   get headers(): Headers {
-    this.#headers ??= new Headers(toPairs(this.httpRequest.head.fields));
-    return this.#headers;
+    const draft = this.#ownDraft();
+    draft.headers ??= new Headers(toPairs(this.httpRequest.head.fields));
+    return draft.headers;
   }
 
   /** The body of the request; it ends where the body does. */
@@ -85,8 +92,14 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
 
   /** Takes the body of the response, after `endHeaders()`. */
   get wfile(): ResponseFile {
-    this.#wfile ??= new ResponseFile(this.httpRequest.response);
-    return this.#wfile;
+    const draft = this.#ownDraft();
+    draft.wfile ??= new ResponseFile(this.httpRequest.response);
+    return draft.wfile;
+  }
+
+  #ownDraft(): Draft {
+    this.#draft ??= new Draft();
+    return this.#draft;
   }
 
   /** Serves requests as they arrive, until the connection ends. */
@@ -107,18 +120,23 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
   respond(request: HTTPRequest): void {
     this.#begin(request);
     try {
-      if (this.parseRequest()) this.#watch(this.handleOneRequest(), 'handleOneRequest()');
-      else if (!request.response.headSent) this.#answer(400);
+      if (this.parseRequest()) {
+        const done: unknown = this.handleOneRequest();
+        // An override may be async although the method is not.
+        if (isThenable(done)) this.#await(done, 'handleOneRequest()');
+      } else if (!request.response.headSent) {
+        this.#answer(400);
+      }
     } catch (error) {
       this.#fail(error);
     }
-    this.#settle();
+    if (this.journal !== null) this.#settle(this.journal);
   }
 
   refuse(request: HTTPRequest, error: HTTPError): void {
     this.#begin(request);
     this.#answer(error.status, error.message);
-    this.#settle();
+    if (this.journal !== null) this.#settle(this.journal);
   }
 
   abandon(request: HTTPRequest): void {
@@ -129,10 +147,7 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
 
   #begin(request: HTTPRequest): void {
     this.httpRequest = request;
-    this.#headers = null;
-    this.#wfile = null;
-    this.#status = '';
-    this.#responseHeaders = null;
+    this.#draft = null;
     if (this.journal !== null) this.#beginEntry(this.journal, request);
   }
 
@@ -160,6 +175,12 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
     }
   }
 
+  /** @internal Whether `logRequest()` has something to do. */
+  get logsRequests(): boolean {
+    const { logRequest } = BaseHTTPRequestHandler.prototype;
+    return this.server.logRequests || this.logRequest !== logRequest;
+  }
+
   /** @internal As `guard()`, for `logRequest()`: a closure less for every request. */
   tryLogRequest(code?: number | string, size?: number | string): void {
     try {
@@ -185,8 +206,8 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
   }
 
   /** Whatever has ended the response. */
-  #settle(): void {
-    if (this.journal?.isDue) this.tryLogAccess();
+  #settle(journal: RequestJournal): void {
+    if (journal.isDue) this.tryLogAccess();
   }
 
   #observe(done: unknown): void {
@@ -216,11 +237,6 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
     else this.#complete();
   }
 
-  /** An override may be async although the method is not. */
-  #watch(done: unknown, what: string): void {
-    if (isThenable(done)) this.#await(done, what);
-  }
-
   #await(done: PromiseLike<unknown>, what: string): void {
     const { response } = this.httpRequest;
     const current = (): boolean => this.httpRequest.response === response;
@@ -228,12 +244,12 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
       () => {
         if (!current()) return;
         this.#complete();
-        this.#settle();
+        if (this.journal !== null) this.#settle(this.journal);
       },
       (error) => {
         if (!current()) return;
         this.#fail(error);
-        this.#settle();
+        if (this.journal !== null) this.#settle(this.journal);
       },
     );
     if (this.request.blocking) this.#fail(asyncUnderSync(what));
@@ -246,7 +262,7 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
       return;
     }
     try {
-      if (!response.headSent && this.#status !== '') {
+      if (!response.headSent && this.#ownDraft().status !== '') {
         refusePromise(this.endHeaders(), 'endHeaders()');
       }
       if (response.headSent) response.end();
@@ -303,9 +319,10 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
   sendError(code: number, message: string = reasonPhrase(code), explain?: string): void {
     const { response } = this.httpRequest;
     this.guard(() => this.logError(`code ${code}, message ${message}`));
-    this.#responseHeaders = [['Connection', 'close']];
-    this.#status = `${code} ${String(message).replace(/[^\x20-\x7e]/g, '?')}`;
-    checkStatus(this.#status);
+    const draft = this.#ownDraft();
+    draft.responseHeaders = [['Connection', 'close']];
+    draft.status = `${code} ${String(message).replace(/[^\x20-\x7e]/g, '?')}`;
+    checkStatus(draft.status);
     const page = errorPage(code, message, explain);
     refusePromise(this.sendHeader('Content-Type', 'text/html; charset=utf-8'), 'sendHeader()');
     refusePromise(this.sendHeader('Content-Length', String(page.length)), 'sendHeader()');
@@ -318,13 +335,13 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
   sendResponse(code: number, message: string = reasonPhrase(code)): void {
     const status = `${code} ${message}`;
     checkStatus(status);
-    this.#status = status;
-    this.#responseHeaders = null;
+    const draft = this.#ownDraft();
+    draft.status = status;
+    draft.responseHeaders = [];
   }
 
   sendHeader(name: string, value: string): void {
-    this.#responseHeaders ??= [];
-    this.#responseHeaders.push([name, value]);
+    this.#ownDraft().responseHeaders.push([name, value]);
   }
 
   /**
@@ -335,16 +352,16 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
    */
   endHeaders(): void {
     const { response } = this.httpRequest;
-    if (this.#status === '') {
+    const draft = this.#ownDraft();
+    const { status, responseHeaders: headers } = draft;
+    if (status === '') {
       throw new RyegateError(
         'ERR_RYEGATE_NO_STATUS',
         'endHeaders() was called without a status: call sendResponse(code) before it',
       );
     }
-    const status = this.#status;
-    const headers = this.#responseHeaders ?? [];
-    this.#status = '';
-    this.#responseHeaders = null;
+    draft.status = '';
+    draft.responseHeaders = [];
     response.start(status, checkHeaders(headers), -1);
     this.journal?.sent(headers);
     this.tryLogRequest(response.status);

@@ -9,7 +9,11 @@ export type Chunk = Uint8Array | string;
 /** Throws `ERR_RYEGATE_CHUNK` for what cannot be sent. */
 export function checkChunk(chunk: unknown): Chunk {
   if (typeof chunk === 'string' || chunk instanceof Uint8Array) return chunk;
-  throw new RyegateError(
+  throw chunkError(chunk);
+}
+
+function chunkError(chunk: unknown): RyegateError {
+  return new RyegateError(
     'ERR_RYEGATE_CHUNK',
     `${describe(chunk)} cannot be sent: expected strings and Uint8Arrays (Buffers) only`,
   );

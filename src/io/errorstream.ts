@@ -110,7 +110,11 @@ let shared: ErrorStream | null = null;
 
 /** Standard error, for logs: made when first written to, as it adds a listener to the stream. */
 export function standardError(): ErrorStream {
-  shared ??= new WritableErrorStream(process.stderr);
+  return shared ?? openStandardError();
+}
+
+function openStandardError(): ErrorStream {
+  shared = new WritableErrorStream(process.stderr);
   return shared;
 }
 

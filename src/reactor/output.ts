@@ -40,49 +40,67 @@ const LAST = 4;
  * other for one socket is one run, and one run is one system call.
  */
 export class Output {
-  readonly #slabs: Slabs;
-  readonly #owners: StreamSocket[] = [];
-  readonly #externals: Uint8Array[] = [];
+  private readonly slabs: Slabs;
+  private readonly slab: Slabs['output'];
+  private readonly runs: Int32Array;
+  private readonly owners: StreamSocket[] = [];
+  private readonly externals: Uint8Array[] = [];
   /** Their sizes when they were written. */
-  readonly #externalSizes: number[] = [];
+  private readonly externalSizes: number[] = [];
   /** The files of the runs that have one, in order. */
-  readonly #regions: FileRegion[] = [];
+  private readonly regions: FileRegion[] = [];
   /** Those that are done with, to be told of. */
-  #ended: [socket: StreamSocket, region: FileRegion, error: Error | null][] = [];
-  #count = 0;
-  #used = 0;
+  private ended: [socket: StreamSocket, region: FileRegion, error: Error | null][] = [];
+  private count = 0;
+  private used = 0;
+  /** Whose run is the last one and can grow. It has nothing queued. */
+  private growing: StreamSocket | null = null;
+  /** The place of its length among `sends`. */
+  private lengthAt = 0;
   /** System calls made to send. */
   sends = 0;
 
   constructor(slabs: Slabs) {
-    this.#slabs = slabs;
+    this.slabs = slabs;
+    this.slab = slabs.output;
+    this.runs = slabs.sends;
   }
 
   get empty(): boolean {
-    return this.#count === 0 && this.#ended.length === 0;
+    return this.count === 0 && this.ended.length === 0;
   }
 
   latin1(socket: StreamSocket, text: string): void {
-    const { output } = this.#slabs;
-    if (text.length > output.length) this.bytes(socket, Buffer.from(text, 'latin1'));
-    else if (this.#reserve(socket, text.length)) {
-      writeText(text, output, this.#used);
-      this.#commit(text.length);
+    if (text.length > this.slab.length) this.bytes(socket, Buffer.from(text, 'latin1'));
+    else if (this.reserve(socket, text.length)) {
+      writeText(text, text.length, this.slab, this.used);
+      this.commit(text.length);
     } else socket.queue?.copy(Buffer.from(text, 'latin1'));
   }
 
-  /** See `StreamSocket.writeMessage()`. Its `size` bytes are written at once, where they fit. */
-  message(socket: StreamSocket, head: Uint8Array, length: number, body: Chunk, size: number): void {
-    if (size < COPY_LIMIT && this.#reserve(socket, size)) {
-      const { output } = this.#slabs;
-      const bodyAt = this.#used + size - body.length;
-      output.set(head, this.#used);
-      if (length >= 0) writeSize(length, output, bodyAt);
-      if (typeof body === 'string') writeText(body, output, bodyAt);
-      else output.set(body, bodyAt);
-      this.#commit(size);
+  /** See `StreamSocket.writeMessage()`. `size` is that of all, which is written at once if it fits. */
+  message(
+    socket: StreamSocket,
+    head: Uint8Array,
+    length: number,
+    body: Chunk,
+    bodySize: number,
+    size: number,
+  ): void {
+    if (size >= COPY_LIMIT || !this.reserve(socket, size)) {
+      this.parts(socket, head, length, body);
       return;
     }
+    const { slab, used } = this;
+    const bodyAt = used + size - bodySize;
+    slab.set(head, used);
+    if (length >= 0) writeSize(length, slab, bodyAt);
+    if (typeof body === 'string') writeText(body, bodySize, slab, bodyAt);
+    else slab.set(body, bodyAt);
+    this.commit(size);
+  }
+
+  private parts(socket: StreamSocket, head: Uint8Array, length: number, body: Chunk): void {
     this.bytes(socket, head);
     if (length >= 0) this.latin1(socket, `${length}\r\n\r\n`);
     if (body.length === 0) return;
@@ -92,84 +110,80 @@ export class Output {
 
   bytes(socket: StreamSocket, chunk: Uint8Array): void {
     const copied = chunk.length < COPY_LIMIT;
-    if (!this.#reserve(socket, copied ? chunk.length : 0)) {
+    if (!this.reserve(socket, copied ? chunk.length : 0)) {
       if (copied) socket.queue?.copy(chunk);
       else socket.queue?.push(chunk);
     } else if (copied) {
-      this.#slabs.output.set(chunk, this.#used);
-      this.#commit(chunk.length);
+      this.slab.set(chunk, this.used);
+      this.commit(chunk.length);
     } else {
-      this.#external(chunk);
+      this.external(chunk);
     }
   }
 
   /** Sends the head of a response and a file after it together. */
   file(socket: StreamSocket, region: FileRegion): void {
-    if (!this.#reserve(socket, 0)) {
+    if (!this.reserve(socket, 0)) {
       socket.queue?.push(region);
       return;
     }
-    this.#describe((this.#count - 1) * SEND_WORDS, region, socket.blocking);
-    this.#regions.push(region);
+    this.growing = null;
+    this.describe((this.count - 1) * SEND_WORDS, region, socket.blocking);
+    this.regions.push(region);
   }
 
-  #describe(entry: number, region: FileRegion, blocking: boolean): void {
-    const { sends } = this.#slabs;
+  private describe(entry: number, region: FileRegion, blocking: boolean): void {
+    const { runs } = this;
     const wait = blocking || region.isAhead;
-    sends[entry + 6] = region.fd;
+    runs[entry + 6] = region.fd;
     // The conversion keeps the low 32 bits.
-    sends[entry + 7] = region.position;
-    sends[entry + 8] = Math.floor(region.position / 2 ** 32);
-    sends[entry + 9] = region.next;
-    sends[entry + 10] = (region.copy ? COPY_FILE : 0) | (wait ? WAIT_FOR_FILE : 0);
+    runs[entry + 7] = region.position;
+    runs[entry + 8] = Math.floor(region.position / 2 ** 32);
+    runs[entry + 9] = region.next;
+    runs[entry + 10] = (region.copy ? COPY_FILE : 0) | (wait ? WAIT_FOR_FILE : 0);
   }
 
   /**
    * Makes the last run one of `socket`'s that has room for `size` more bytes of the slab. False when
    * earlier output of the socket is queued, behind which what follows has to wait.
    */
-  #reserve(socket: StreamSocket, size: number): boolean {
+  private reserve(socket: StreamSocket, size: number): boolean {
+    const isReady = this.growing === socket && this.used + size <= this.slab.length;
+    return isReady || this.open(socket, size);
+  }
+
+  private open(socket: StreamSocket, size: number): boolean {
     if (socket.queue !== null) return false;
-    if (this.#endsWith(socket) && this.#used + size <= this.#slabs.output.length) return true;
-    if (this.#count === SENDS || this.#used + size > this.#slabs.output.length) {
+    if (this.count === SENDS || this.used + size > this.slab.length) {
       this.send();
       // Part of what has just been sent may have been the socket's own.
       if (socket.queue !== null) return false;
     }
-    this.#open(socket);
+    const { runs } = this;
+    const entry = this.count * SEND_WORDS;
+    runs[entry] = socket.fd;
+    runs[entry + 1] = this.used;
+    runs[entry + 2] = 0;
+    runs[entry + 3] = -1;
+    runs[entry + 4] = 0;
+    runs[entry + 6] = -1;
+    runs[entry + 10] = 0;
+    this.owners[this.count++] = socket;
+    this.growing = socket;
+    this.lengthAt = entry + 2;
     return true;
   }
 
-  #commit(size: number): void {
-    const length = (this.#count - 1) * SEND_WORDS + 2;
-    this.#slabs.sends[length] = (this.#slabs.sends[length] as number) + size;
-    this.#used += size;
+  private commit(size: number): void {
+    const { runs, lengthAt } = this;
+    runs[lengthAt] = (runs[lengthAt] as number) + size;
+    this.used += size;
   }
 
-  #external(chunk: Uint8Array): void {
-    this.#slabs.sends[(this.#count - 1) * SEND_WORDS + 3] = this.#externals.push(chunk) - 1;
-    this.#externalSizes.push(chunk.length);
-  }
-
-  /** Whether the last run is `socket`'s and can grow. */
-  #endsWith(socket: StreamSocket): boolean {
-    const last = this.#count - 1;
-    if (last < 0 || this.#owners[last] !== socket) return false;
-    const { sends } = this.#slabs;
-    return sends[last * SEND_WORDS + 3] === -1 && sends[last * SEND_WORDS + 6] === -1;
-  }
-
-  #open(socket: StreamSocket): void {
-    const { sends } = this.#slabs;
-    const entry = this.#count * SEND_WORDS;
-    sends[entry] = socket.fd;
-    sends[entry + 1] = this.#used;
-    sends[entry + 2] = 0;
-    sends[entry + 3] = -1;
-    sends[entry + 4] = 0;
-    sends[entry + 6] = -1;
-    sends[entry + 10] = 0;
-    this.#owners[this.#count++] = socket;
+  private external(chunk: Uint8Array): void {
+    this.growing = null;
+    this.runs[(this.count - 1) * SEND_WORDS + 3] = this.externals.push(chunk) - 1;
+    this.externalSizes.push(chunk.length);
   }
 
   /**
@@ -177,56 +191,56 @@ export class Output {
    * end goes in one packet with the last bytes. A connection for one request costs a seventh less.
    */
   last(socket: StreamSocket): void {
-    if (!this.#endsWith(socket)) return;
-    this.#slabs.sends[(this.#count - 1) * SEND_WORDS + 10] = LAST;
+    if (this.growing === socket) this.runs[(this.count - 1) * SEND_WORDS + 10] = LAST;
   }
 
   /** Sends the turn's runs; what the kernel does not take goes to the sockets' queues. */
   send(): void {
-    if (this.#count === 0) return;
-    if (this.#regions.length > 0) this.#checkFiles();
-    this.#slabs.batch.sendMany(this.#count, this.#externals);
-    const count = this.#count;
-    this.#count = 0;
-    this.#used = 0;
+    if (this.count === 0) return;
+    if (this.regions.length > 0) this.checkFiles();
+    this.slabs.batch.sendMany(this.count, this.externals);
+    const { count } = this;
+    this.count = 0;
+    this.used = 0;
+    this.growing = null;
     let files = 0;
     for (let i = 0; i < count; i++) {
-      const socket = this.#owners[i] as StreamSocket;
+      const socket = this.owners[i] as StreamSocket;
       const entry = i * SEND_WORDS;
-      const whole = this.#settle(socket, entry);
-      if (this.#slabs.sends[entry + 6] === -1) continue;
-      this.#settleFile(socket, this.#regions[files++] as FileRegion, entry, whole);
+      const whole = this.settle(socket, entry);
+      if (this.runs[entry + 6] === -1) continue;
+      this.settleFile(socket, this.regions[files++] as FileRegion, entry, whole);
     }
     this.sends += count;
-    this.#owners.length = 0;
-    if (this.#externals.length > 0) this.#externals.length = this.#externalSizes.length = 0;
-    if (files > 0) this.#regions.length = 0;
+    this.owners.length = 0;
+    if (this.externals.length > 0) this.externals.length = this.externalSizes.length = 0;
+    if (files > 0) this.regions.length = 0;
   }
 
   /** Files that have changed since they were promised are tried with no bytes, as if cut there. */
-  #checkFiles(): void {
-    const { sends } = this.#slabs;
-    for (let i = 0, files = 0; i < this.#count; i++) {
+  private checkFiles(): void {
+    const { runs } = this;
+    for (let i = 0, files = 0; i < this.count; i++) {
       const entry = i * SEND_WORDS;
-      if (sends[entry + 6] === -1 || this.#regions[files++]?.look() === 'sound') continue;
-      sends[entry + 9] = 0;
-      sends[entry + 10] = WAIT_FOR_FILE;
+      if (runs[entry + 6] === -1 || this.regions[files++]?.look() === 'sound') continue;
+      runs[entry + 9] = 0;
+      runs[entry + 10] = WAIT_FOR_FILE;
     }
   }
 
   /** Whether all bytes of the run have gone, so that its file could follow. */
-  #settle(socket: StreamSocket, entry: number): boolean {
-    const { sends, output } = this.#slabs;
+  private settle(socket: StreamSocket, entry: number): boolean {
+    const { sends, output } = this.slabs;
     const length = sends[entry + 2] as number;
     const index = sends[entry + 3] as number;
     // There is no -1 among them, but V8 would look for it, for 2 % of a small request.
-    const external = index === -1 ? undefined : (this.#externals[index] as Uint8Array);
+    const external = index === -1 ? undefined : (this.externals[index] as Uint8Array);
     const result = sends[entry + 5] as number;
     if (external === undefined && result === length) {
       socket.took(length);
       return true;
     }
-    if (external !== undefined && external.length !== this.#externalSizes[index]) {
+    if (external !== undefined && external.length !== this.externalSizes[index]) {
       socket.reset(chunkChanged());
       return false;
     }
@@ -245,19 +259,24 @@ export class Output {
   }
 
   /** `tried`: the bytes before it have gone. */
-  #settleFile(socket: StreamSocket, region: FileRegion, entry: number, tried: boolean): void {
-    const result = tried ? (this.#slabs.sends[entry + 11] as number) : EAGAIN;
+  private settleFile(
+    socket: StreamSocket,
+    region: FileRegion,
+    entry: number,
+    tried: boolean,
+  ): void {
+    const result = tried ? (this.runs[entry + 11] as number) : EAGAIN;
     if (result > 0) region.advance(result);
     if (region.remaining > 0) socket.keep(region, false);
     if (result > 0) socket.took(result);
-    this.#judge(socket, region, result);
+    this.judge(socket, region, result);
   }
 
   /** What the result of a file's last attempt means. */
-  #judge(socket: StreamSocket, region: FileRegion, result: number): void {
+  private judge(socket: StreamSocket, region: FileRegion, result: number): void {
     if (region.remaining === 0) this.finish(socket, region);
     else if (result === NOT_CACHED) socket.awaitFile(region);
-    else if (result === 0) this.#changed(socket, region);
+    else if (result === 0) this.changed(socket, region);
     else if (SOCKET_FAULTS.has(result)) lose(socket, result);
     else if (result < 0 && result !== EAGAIN) this.end(socket, region, readFailed(result));
   }
@@ -265,10 +284,10 @@ export class Output {
   /** All of `region` has gone. */
   finish(socket: StreamSocket, region: FileRegion): void {
     if (region.look() === 'sound') this.end(socket, region, null);
-    else this.#changed(socket, region);
+    else this.changed(socket, region);
   }
 
-  #changed(socket: StreamSocket, region: FileRegion): void {
+  private changed(socket: StreamSocket, region: FileRegion): void {
     // Timers do not run while the thread is blocked.
     if (region.verdict === 'unclear' && !socket.blocking) socket.awaitWriter(region);
     else this.end(socket, region, fileChanged());
@@ -276,14 +295,14 @@ export class Output {
 
   /** Has `region` told of, in the flush. */
   end(socket: StreamSocket, region: FileRegion, error: Error | null): void {
-    this.#ended.push([socket, region, error]);
+    this.ended.push([socket, region, error]);
   }
 
   /** Tells of the files that are done with. Whoever is told may write. */
   tellEnded(): void {
-    if (this.#ended.length === 0) return;
-    const ended = this.#ended;
-    this.#ended = [];
+    if (this.ended.length === 0) return;
+    const ended = this.ended;
+    this.ended = [];
     for (const [socket, region, error] of ended) socket.fileEnded(region, error);
   }
 
@@ -293,7 +312,7 @@ export class Output {
     // The ring's first entry is used here.
     this.send();
     for (const socket of sockets) {
-      while (socket.queue !== null && this.#sendHead(socket, socket.queue));
+      while (socket.queue !== null && this.sendHead(socket, socket.queue));
     }
   }
 
@@ -301,7 +320,7 @@ export class Output {
   turnAway(fd: number, bytes: Uint8Array): void {
     // The ring's first entry is used here.
     this.send();
-    const { sends, receives, batch } = this.#slabs;
+    const { sends, receives, batch } = this.slabs;
     sends.set([fd, 0, 0, 0, 0, 0, -1, 0, 0, 0, LAST]);
     batch.sendMany(1, [bytes]);
     native.shutdown(fd);
@@ -312,14 +331,14 @@ export class Output {
   }
 
   /** Whether the whole of the queue's first chunk went. */
-  #sendHead(socket: StreamSocket, queue: OutputQueue): boolean {
+  private sendHead(socket: StreamSocket, queue: OutputQueue): boolean {
     const { head } = queue;
-    if (head instanceof FileRegion) return this.#sendFile(socket, queue, head);
+    if (head instanceof FileRegion) return this.sendFile(socket, queue, head);
     if (queue.hasChanged(head)) {
       socket.reset(chunkChanged());
       return false;
     }
-    const { sends, batch } = this.#slabs;
+    const { sends, batch } = this.slabs;
     const left = head.length - queue.offset;
     sends.set([socket.fd, 0, 0, 0, queue.offset, 0, -1, 0, 0, 0, 0]);
     batch.sendMany(1, [head]);
@@ -335,37 +354,41 @@ export class Output {
   }
 
   /** One attempt, whatever the client takes: the others have their turn. */
-  #sendFile(socket: StreamSocket, queue: OutputQueue, region: FileRegion): boolean {
+  private sendFile(socket: StreamSocket, queue: OutputQueue, region: FileRegion): boolean {
     if (region.waiting || socket.closed) return false;
     if (region.look() !== 'sound') {
-      this.#changed(socket, region);
+      this.changed(socket, region);
       return false;
     }
-    const { sends, batch } = this.#slabs;
+    const { sends, batch } = this.slabs;
     sends.set([socket.fd, 0, 0, -1, 0]);
-    this.#describe(0, region, socket.blocking);
+    this.describe(0, region, socket.blocking);
     batch.sendMany(1, NO_EXTERNALS);
     this.sends++;
     const result = sends[11] as number;
     if (result > 0) region.advance(result);
     if (region.remaining === 0) queue.shift();
     if (result > 0) socket.took(result);
-    this.#judge(socket, region, result);
+    this.judge(socket, region, result);
     return region.remaining === 0;
   }
 }
 
-function writeText(text: string, output: Slabs['output'], at: number): void {
-  if (text.length > SHORT_TEXT) output.latin1Write(text, at);
-  else for (let i = 0; i < text.length; i++) output[at + i] = text.charCodeAt(i);
+/** `length`: of `text`, as V8 is slow to read that of strings of many kinds. */
+function writeText(text: string, length: number, output: Slabs['output'], at: number): void {
+  if (length > SHORT_TEXT) output.latin1Write(text, at);
+  else for (let i = 0; i < length; i++) output[at + i] = text.charCodeAt(i);
 }
 
 /** Bytes that a size in the head of a message takes with the empty line behind it; -1 is none. */
 export function lengthOfSize(size: number): number {
-  if (size < 0) return 0;
+  return size < 0 ? 0 : digitsOf(size) + 4;
+}
+
+function digitsOf(size: number): number {
   let digits = 1;
   for (let rest = size; rest >= 10; rest /= 10) digits++;
-  return digits + 4;
+  return digits;
 }
 
 /** Writes `size` and an empty line, which end at `end`. */

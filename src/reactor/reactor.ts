@@ -60,7 +60,7 @@ export class Reactor {
   readonly #wakerChannel: Channel;
   readonly #loop: NodeLoop;
   #blocking = false;
-  #inTurn = false;
+  private inTurn = false;
   #accepting = false;
   /** Whom the next turn is probably for. */
   readonly ahead: Ahead = new Ahead();
@@ -156,7 +156,7 @@ export class Reactor {
    * unless that was for a descriptor that somebody else has closed.
    */
   harvest(find: () => void): void {
-    this.#inTurn = true;
+    this.inTurn = true;
     try {
       find();
     } catch (error) {
@@ -178,7 +178,7 @@ export class Reactor {
     const { client } = this.ahead;
     if (client === null || this.#deferred.length > 0) return false;
     client.ready(EVENT_READ);
-    this.#inTurn = true;
+    this.inTurn = true;
     const now = beginTurn();
     // Whoever is served may ask for it.
     this.turns++;
@@ -245,8 +245,8 @@ export class Reactor {
   /** The last phase: sends what was written, and ends what is to end. */
   flush(): void {
     this.#flushWanted = false;
-    if (!this.#inTurn) beginTurn();
-    this.#inTurn = true;
+    if (!this.inTurn) beginTurn();
+    this.inTurn = true;
     this.output.sendQueued(this.writable);
     this.writable.length = 0;
     for (let round = 0; !this.#isQuiet() && round < MOST_FLUSHES; round++) {
@@ -260,7 +260,7 @@ export class Reactor {
   }
 
   #leaveTurn(): void {
-    this.#inTurn = false;
+    this.inTurn = false;
     endTurn();
   }
 
@@ -319,15 +319,19 @@ export class Reactor {
   /** Goes on with `item` in the next turn; when that fails, `socket` is aborted. */
   defer(socket: StreamSocket, item: Deferred): void {
     this.#deferred.push([socket, item]);
-    if (!this.#inTurn) this.waker.wake();
+    if (!this.inTurn) this.waker.wake();
   }
 
   /** What was written outside a turn is flushed when the current job of Node's loop is done. */
   wantFlush(): void {
-    if (this.#inTurn || this.#flushWanted || this.#blocking) return;
+    if (!this.inTurn) this.#flushSoon();
+  }
+
+  #flushSoon(): void {
+    if (this.#flushWanted || this.#blocking) return;
     this.#flushWanted = true;
     queueMicrotask(() => {
-      if (!this.#flushWanted || this.#inTurn) return;
+      if (!this.#flushWanted || this.inTurn) return;
       this.flush();
       // What is waited for may have been the end of a connection that had just this to send.
       this.#loop.endIfDone();

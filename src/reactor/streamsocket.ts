@@ -41,28 +41,28 @@ export type ClientAddress = ServerAddress;
 export class StreamSocket implements Channel, Deferred, Timed {
   readonly fd: number;
   readonly clientAddress: ClientAddress;
-  readonly #reactor: Reactor;
-  #state: State = 'open';
-  #error: Error | null = null;
-  #protocol: Protocol | null = null;
-  #reading = false;
-  #eof = false;
-  #awaitsDrain = false;
-  #unsettled = false;
-  #registered = 0;
-  #buffered = 0;
-  #queue: OutputQueue | null = null;
-  #settings: SocketSettings = DEFAULT_SOCKET_SETTINGS;
+  private readonly reactor: Reactor;
+  private state: State = 'open';
+  private error: Error | null = null;
+  private ownProtocol: Protocol | null = null;
+  private reading = false;
+  private eof = false;
+  private awaitsDrain = false;
+  private unsettled = false;
+  private registered = 0;
+  private unsent = 0;
+  private ownQueue: OutputQueue | null = null;
+  private settings: SocketSettings = DEFAULT_SOCKET_SETTINGS;
   /** The protocol's deadline. */
-  #due = Infinity;
+  private due = Infinity;
   /** Made when it is first needed: idle connections do without. */
-  #peer: PeerWatch | null = null;
+  private peer: PeerWatch | null = null;
   /** @internal The earlier of the protocol's deadline and the watch's. */
   deadline: number = Infinity;
 
   /** Takes over `fd`. */
   constructor(reactor: Reactor, fd: number, clientAddress: ClientAddress) {
-    this.#reactor = reactor;
+    this.reactor = reactor;
     this.fd = fd;
     this.clientAddress = clientAddress;
     reactor.adopt(this);
@@ -74,17 +74,17 @@ export class StreamSocket implements Channel, Deferred, Timed {
   }
 
   get closed(): boolean {
-    return this.#state === 'lost' || this.#state === 'closed';
+    return this.state === 'lost' || this.state === 'closed';
   }
 
   /** Whoever serves the connection; null until `attach()`. */
   get protocol(): Protocol | null {
-    return this.#protocol;
+    return this.ownProtocol;
   }
 
   /** Bytes written and not yet taken by the kernel. */
   get buffered(): number {
-    return this.#buffered;
+    return this.unsent;
   }
 
   /**
@@ -92,19 +92,22 @@ export class StreamSocket implements Channel, Deferred, Timed {
    * to take when it is asked first.
    */
   isTaking(): boolean {
-    return this.#watchedPeer().isTaking(this.#buffered);
+    return this.watchedPeer().isTaking(this.unsent);
   }
 
   /** Whether so much is buffered that a producer should wait until `drained()` is told. */
   get congested(): boolean {
-    if (this.#buffered < this.#settings.highWater) return false;
-    this.#awaitsDrain = true;
+    return this.unsent >= this.settings.highWater && this.awaitDrain();
+  }
+
+  private awaitDrain(): boolean {
+    this.awaitsDrain = true;
     return true;
   }
 
   /** Whether a producer waits to be told of the drain, which follows what has gone by a turn. */
   get drainDue(): boolean {
-    return this.#awaitsDrain;
+    return this.awaitsDrain;
   }
 
   /** The reactor's clock: monotonic milliseconds, read once a turn. */
@@ -114,19 +117,19 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** Whether the serving thread is blocked by `serveForeverSync()`, so that no promise settles. */
   get blocking(): boolean {
-    return this.#reactor.blocking;
+    return this.reactor.blocking;
   }
 
   /** From now on `protocol` serves the connection, and bytes are received. */
   attach(protocol: Protocol, settings: SocketSettings = DEFAULT_SOCKET_SETTINGS): void {
-    this.#protocol = protocol;
+    this.ownProtocol = protocol;
     this.configure(settings);
     this.resume();
-    this.#reactor.attached(this);
+    this.reactor.attached(this);
   }
 
   configure(settings: SocketSettings): void {
-    this.#settings = settings;
+    this.settings = settings;
   }
 
   /**
@@ -135,49 +138,49 @@ export class StreamSocket implements Channel, Deferred, Timed {
    */
   setDeadline(when: number): void {
     // Within a turn it is the same for all requests that end in it.
-    if (when === this.#due) return;
-    this.#due = when;
-    this.#schedule();
+    if (when === this.due) return;
+    this.due = when;
+    this.schedule();
   }
 
-  #schedule(): void {
-    const watch = this.#peer === null ? Infinity : this.#peer.deadline;
-    this.#reactor.deadlines.set(this, Math.min(this.#due, watch));
+  private schedule(): void {
+    const watch = this.peer === null ? Infinity : this.peer.deadline;
+    this.reactor.deadlines.set(this, Math.min(this.due, watch));
   }
 
-  #watchedPeer(): PeerWatch {
-    this.#peer ??= new PeerWatch(this.fd);
-    return this.#peer;
+  private watchedPeer(): PeerWatch {
+    this.peer ??= new PeerWatch(this.fd);
+    return this.peer;
   }
 
   /** `bytes` must not change until they have gone, as with a `node:stream`. */
   write(bytes: Uint8Array): void {
     checkChunk(bytes);
-    if (this.#state !== 'open' || bytes.length === 0) return;
-    this.#buffered += bytes.length;
-    this.#reactor.output.bytes(this, bytes);
-    this.#reactor.wantFlush();
+    if (this.state !== 'open' || bytes.length === 0) return;
+    this.unsent += bytes.length;
+    this.reactor.output.bytes(this, bytes);
+    this.reactor.wantFlush();
   }
 
   /** Text of code points up to U+00FF. */
   writeLatin1(text: string): void {
-    if (this.#state !== 'open' || text.length === 0) return;
-    this.#buffered += text.length;
-    this.#reactor.output.latin1(this, text);
-    this.#reactor.wantFlush();
+    if (this.state !== 'open' || text.length === 0) return;
+    this.unsent += text.length;
+    this.reactor.output.latin1(this, text);
+    this.reactor.wantFlush();
   }
 
   /**
    * Writes `head`, behind it `length` in decimal digits and an empty line if it is not -1, and
-   * `body`, which is bytes that must not change until they have gone, or text of code points up to
-   * U+00FF.
+   * `body`, which is `bodySize` bytes that must not change until they have gone, or as many
+   * characters up to U+00FF.
    */
-  writeMessage(head: Uint8Array, length: number, body: Chunk): void {
-    if (this.#state !== 'open') return;
-    const size = head.length + lengthOfSize(length) + body.length;
-    this.#buffered += size;
-    this.#reactor.output.message(this, head, length, body, size);
-    this.#reactor.wantFlush();
+  writeMessage(head: Uint8Array, length: number, body: Chunk, bodySize: number): void {
+    if (this.state !== 'open') return;
+    const size = head.length + lengthOfSize(length) + bodySize;
+    this.unsent += size;
+    this.reactor.output.message(this, head, length, body, bodySize, size);
+    this.reactor.wantFlush();
   }
 
   /**
@@ -191,43 +194,43 @@ export class StreamSocket implements Channel, Deferred, Timed {
     told: (error: Error | null) => void,
   ): FileProgress {
     const region = new FileRegion(part, count, copy, told);
-    if (this.#state === 'open') {
-      this.#buffered += count;
-      this.#reactor.output.file(this, region);
+    if (this.state === 'open') {
+      this.unsent += count;
+      this.reactor.output.file(this, region);
     } else {
-      this.#reactor.output.end(this, region, this.#error ?? ended());
+      this.reactor.output.end(this, region, this.error ?? ended());
     }
-    this.#reactor.wantFlush();
+    this.reactor.wantFlush();
     return region;
   }
 
   /** Stops receiving; the kernel's buffers then hold the peer back. */
   pause(): void {
-    if (!this.#reading) return;
-    this.#reading = false;
-    this.#watchedPeer().pause(this.now);
-    this.#schedule();
-    this.#reactor.settle(this);
+    if (!this.reading) return;
+    this.reading = false;
+    this.watchedPeer().pause(this.now);
+    this.schedule();
+    this.reactor.settle(this);
   }
 
   resume(): void {
-    if (this.#eof || this.#reading) return;
-    this.#reading = true;
-    this.#peer?.resume();
-    this.#reactor.settle(this);
+    if (this.eof || this.reading) return;
+    this.reading = true;
+    this.peer?.resume();
+    this.reactor.settle(this);
   }
 
   /** Calls `item.proceed()` in the next turn. */
   defer(item: Deferred): void {
-    this.#reactor.defer(this, item);
+    this.reactor.defer(this, item);
   }
 
   /** Closes when the output has gone. */
   end(): void {
-    if (this.#state !== 'open') return;
-    this.#state = 'ending';
-    this.#reading = false;
-    this.#reactor.settle(this);
+    if (this.state !== 'open') return;
+    this.state = 'ending';
+    this.reading = false;
+    this.reactor.settle(this);
   }
 
   /**
@@ -236,28 +239,28 @@ export class StreamSocket implements Channel, Deferred, Timed {
    * does not take all output. nginx decides alike.
    */
   finish(): void {
-    if (this.#eof) this.end();
-    if (this.#state !== 'open') return;
-    this.#state = 'finishing';
-    this.#reactor.output.last(this);
-    this.#reactor.settle(this);
+    if (this.eof) this.end();
+    if (this.state !== 'open') return;
+    this.state = 'finishing';
+    this.reactor.output.last(this);
+    this.reactor.settle(this);
   }
 
   /** Closes when the output has gone and the peer, which may still be sending, is done. */
   linger(): void {
-    if (this.#eof) this.end();
-    if (this.#state !== 'open' && this.#state !== 'finishing') return;
-    this.#state = 'lingering';
-    this.#reactor.output.last(this);
-    this.#reactor.settle(this);
+    if (this.eof) this.end();
+    if (this.state !== 'open' && this.state !== 'finishing') return;
+    this.state = 'lingering';
+    this.reactor.output.last(this);
+    this.reactor.settle(this);
   }
 
   /** Closes at once; output that has not gone is lost. */
   abort(error: Error | null = null): void {
     if (this.closed) return;
-    this.#state = 'lost';
-    this.#error = error;
-    this.#reactor.settle(this);
+    this.state = 'lost';
+    this.error = error;
+    this.reactor.settle(this);
   }
 
   /**
@@ -273,56 +276,56 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** @internal */
   ready(events: number): void {
-    if ((events & EVENT_WRITE) !== 0 && this.#queue !== null) this.#reactor.writable.push(this);
-    if ((events & EVENT_READ) !== 0 && this.#reading) this.#reactor.readable.push(this);
+    if ((events & EVENT_WRITE) !== 0 && this.ownQueue !== null) this.reactor.writable.push(this);
+    if ((events & EVENT_READ) !== 0 && this.reading) this.reactor.readable.push(this);
   }
 
   /** @internal */
   received(bytes: Buffer, start: number, end: number): void {
     // Also while paused: what has been received already cannot be put back.
-    if (this.#state === 'open' || this.#state === 'lingering') {
-      this.#protocol?.dataReceived(bytes, start, end);
+    if (this.state === 'open' || this.state === 'lingering') {
+      this.ownProtocol?.dataReceived(bytes, start, end);
     }
   }
 
   /** @internal */
   receivedEOF(): void {
-    if (this.#eof || this.closed) return;
-    this.#eof = true;
-    this.#reading = false;
-    this.#reactor.settle(this);
-    this.#protocol?.eofReceived();
+    if (this.eof || this.closed) return;
+    this.eof = true;
+    this.reading = false;
+    this.reactor.settle(this);
+    this.ownProtocol?.eofReceived();
   }
 
   /** @internal */
   expire(): void {
     if (this.closed) return;
     const { now } = this;
-    if (this.#peer?.isTooSlow(now)) {
+    if (this.peer?.isTooSlow(now)) {
       this.reset(tooSlow());
       return;
     }
-    const found = this.#peer?.look(now);
+    const found = this.peer?.look(now);
     if (found instanceof Error) this.abort(found);
-    else if (found) this.#guard((protocol) => protocol.eofAhead?.());
-    if (this.#due <= now) {
-      this.#due = Infinity;
-      this.#guard((protocol) => protocol.deadlinePassed());
+    else if (found) this.guard((protocol) => protocol.eofAhead?.());
+    if (this.due <= now) {
+      this.due = Infinity;
+      this.guard((protocol) => protocol.deadlinePassed());
     }
-    if (!this.closed) this.#schedule();
+    if (!this.closed) this.schedule();
   }
 
   /** @internal */
   serverClosing(): void {
-    if (!this.closed) this.#guard((protocol) => protocol.serverClosing());
+    if (!this.closed) this.guard((protocol) => protocol.serverClosing());
   }
 
   /** @internal Whether the connection was idle, and has been ended: nobody is owed anything. */
   endIfIdle(patiently: boolean): boolean {
     // A request has come since the turn began.
     if (patiently && native.unread(this.fd) > 0) return false;
-    let wasIdle = this.#buffered === 0;
-    this.#guard((protocol) => {
+    let wasIdle = this.unsent === 0;
+    this.guard((protocol) => {
       wasIdle = protocol.endIfIdle?.(patiently) === true && wasIdle;
     });
     return wasIdle;
@@ -330,182 +333,182 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** What it is doing, in a word: its protocol's. */
   get activity(): string {
-    return this.#state === 'open' ? (this.#protocol?.state ?? 'open') : 'closing';
+    return this.state === 'open' ? (this.ownProtocol?.state ?? 'open') : 'closing';
   }
 
   /** @internal Whether nobody is owed anything: all that was to be sent has gone. */
   get answered(): boolean {
-    return this.closed || (this.#state !== 'open' && this.#buffered === 0);
+    return this.closed || (this.state !== 'open' && this.unsent === 0);
   }
 
   /** @internal Told in a turn of its own, so that one fast reader cannot keep a turn going. */
   proceed(): void {
-    if (!this.#awaitsDrain || !this.#isDrained() || this.closed) return;
-    this.#awaitsDrain = false;
-    this.#guard((protocol) => protocol.drained());
+    if (!this.awaitsDrain || !this.isDrained() || this.closed) return;
+    this.awaitsDrain = false;
+    this.guard((protocol) => protocol.drained());
   }
 
-  #isDrained(): boolean {
-    return this.#buffered <= this.#settings.highWater * LOW_WATER;
+  private isDrained(): boolean {
+    return this.unsent <= this.settings.highWater * LOW_WATER;
   }
 
   /** What a protocol throws ends its connection, and nothing else. */
-  #guard(tell: (protocol: Protocol) => void): void {
+  private guard(tell: (protocol: Protocol) => void): void {
     try {
-      if (this.#protocol !== null) tell(this.#protocol);
+      if (this.ownProtocol !== null) tell(this.ownProtocol);
     } catch (error) {
-      this.#reactor.failed(this, error);
+      this.reactor.failed(this, error);
     }
   }
 
   /** @internal The queue, while it holds something. */
   get queue(): OutputQueue | null {
-    return this.#queue;
+    return this.ownQueue;
   }
 
   /** @internal The kernel did not take this; `copy` when it lies in the slab. */
   keep(rest: Uint8Array | FileRegion, copy: boolean): void {
-    if (this.#state === 'closed') {
-      if (rest instanceof FileRegion) rest.end(this.#error ?? ended());
+    if (this.state === 'closed') {
+      if (rest instanceof FileRegion) rest.end(this.error ?? ended());
       return;
     }
-    this.#queue ??= new OutputQueue();
-    if (copy) this.#queue.copy(rest as Uint8Array);
-    else this.#queue.push(rest);
-    this.#reactor.settle(this);
+    this.ownQueue ??= new OutputQueue();
+    if (copy) this.ownQueue.copy(rest as Uint8Array);
+    else this.ownQueue.push(rest);
+    this.reactor.settle(this);
   }
 
   /** @internal The disk is waited for before the queue goes on. */
   awaitFile(region: FileRegion): void {
-    region.readAhead((error) => this.#waited(region, error));
-    this.#restPace();
+    region.readAhead((error) => this.waited(region, error));
+    this.restPace();
   }
 
   /** @internal As `awaitFile()`, for a file that may be being appended to. */
   awaitWriter(region: FileRegion): void {
-    region.awaitWriter((error) => this.#waited(region, error));
-    this.#restPace();
+    region.awaitWriter((error) => this.waited(region, error));
+    this.restPace();
   }
 
-  #waited(region: FileRegion, error: Error | null): void {
+  private waited(region: FileRegion, error: Error | null): void {
     if (error !== null) {
       this.fileEnded(region, error);
       return;
     }
-    if (region.remaining === 0) this.#reactor.output.finish(this, region);
-    else this.#reactor.writable.push(this);
-    this.#reactor.settle(this);
+    if (region.remaining === 0) this.reactor.output.finish(this, region);
+    else this.reactor.writable.push(this);
+    this.reactor.settle(this);
   }
 
   /** The peer is not the one to act. */
-  #restPace(): void {
-    this.#peer?.endPace();
-    this.#schedule();
-    this.#reactor.settle(this);
+  private restPace(): void {
+    this.peer?.endPace();
+    this.schedule();
+    this.reactor.settle(this);
   }
 
   /** @internal A file has been sent, or cannot be sent to its end. */
   fileEnded(region: FileRegion, error: Error | null): void {
-    this.#guard(() => region.end(error));
+    this.guard(() => region.end(error));
     if (error !== null) this.reset(error);
   }
 
   /** The peer is waited for as long as output is held back. */
-  #watchPace(): void {
-    if (this.#queue === null || this.#queue.waiting || this.#peer?.isPaced) return;
-    const rules = this.#settings.write ?? (this.#state === 'open' ? null : LAST_PACE);
-    if (rules !== null) this.#startPace(rules);
+  private watchPace(): void {
+    if (this.ownQueue === null || this.ownQueue.waiting || this.peer?.isPaced) return;
+    const rules = this.settings.write ?? (this.state === 'open' ? null : LAST_PACE);
+    if (rules !== null) this.startPace(rules);
   }
 
-  #startPace(rules: PaceRules): void {
-    this.#watchedPeer().startPace(rules, this.now);
-    this.#schedule();
+  private startPace(rules: PaceRules): void {
+    this.watchedPeer().startPace(rules, this.now);
+    this.schedule();
   }
 
   /** @internal The kernel took `count` bytes. */
   took(count: number): void {
-    this.#buffered -= count;
-    if (this.#buffered === 0) this.#queue = null;
-    if (this.#peer?.isPaced) this.#progress(this.#peer, count);
-    if (this.#state !== 'open' || this.#registered > EVENT_READ) this.#reactor.settle(this);
-    if (this.#awaitsDrain && this.#isDrained()) this.#reactor.defer(this, this);
+    this.unsent -= count;
+    if (this.unsent === 0) this.ownQueue = null;
+    if (this.peer?.isPaced) this.progress(this.peer, count);
+    if (this.state !== 'open' || this.registered > EVENT_READ) this.reactor.settle(this);
+    if (this.awaitsDrain && this.isDrained()) this.reactor.defer(this, this);
   }
 
-  #progress(peer: PeerWatch, count: number): void {
-    if (this.#queue === null) peer.endPace();
+  private progress(peer: PeerWatch, count: number): void {
+    if (this.ownQueue === null) peer.endPace();
     else peer.took(this.now, count);
-    if (peer.isBlank) this.#peer = null;
-    this.#schedule();
+    if (peer.isBlank) this.peer = null;
+    this.schedule();
   }
 
   /** @internal True the first time since the last `settle()`. */
   unsettle(): boolean {
-    const first = !this.#unsettled;
-    this.#unsettled = true;
+    const first = !this.unsettled;
+    this.unsettled = true;
     return first;
   }
 
   /** @internal Brings the registration, and the connection's end, up to date after a flush. */
   settle(): void {
-    this.#unsettled = false;
-    if (this.#state === 'closed') return;
-    if (this.#state === 'ending' && this.#buffered === 0) this.#state = 'lost';
-    if (this.#state === 'finishing') {
-      this.#state = this.#buffered === 0 && native.finish(this.fd) <= 0 ? 'lost' : 'lingering';
+    this.unsettled = false;
+    if (this.state === 'closed') return;
+    if (this.state === 'ending' && this.unsent === 0) this.state = 'lost';
+    if (this.state === 'finishing') {
+      this.state = this.unsent === 0 && native.finish(this.fd) <= 0 ? 'lost' : 'lingering';
     }
-    this.#watchPace();
-    if (this.#state === 'lost') this.#close();
-    else if (this.#state === 'lingering') this.#linger();
-    else this.#watch();
+    this.watchPace();
+    if (this.state === 'lost') this.close();
+    else if (this.state === 'lingering') this.lingerOn();
+    else this.watch();
   }
 
-  #watch(): void {
-    const waiting = this.#queue !== null && !this.#queue.waiting;
-    const wanted = (this.#reading ? EVENT_READ : 0) | (waiting ? EVENT_WRITE : 0);
-    if (wanted === this.#registered) return;
+  private watch(): void {
+    const waiting = this.ownQueue !== null && !this.ownQueue.waiting;
+    const wanted = (this.reading ? EVENT_READ : 0) | (waiting ? EVENT_WRITE : 0);
+    if (wanted === this.registered) return;
     try {
-      this.#reactor.watch(this, this.#registered, wanted);
-      this.#registered = wanted;
+      this.reactor.watch(this, this.registered, wanted);
+      this.registered = wanted;
     } catch (error) {
-      this.#registered = 0;
-      this.#error = error as Error;
-      this.#reactor.onError(error, this);
-      this.#close();
+      this.registered = 0;
+      this.error = error as Error;
+      this.reactor.onError(error, this);
+      this.close();
     }
   }
 
-  #linger(): void {
-    const protocol = this.#protocol;
+  private lingerOn(): void {
+    const protocol = this.ownProtocol;
     if (!(protocol instanceof Discard)) {
-      this.#protocol = new Discard(this, this.#settings.linger);
-      this.#reading = !this.#eof;
-      this.#peer?.resume();
+      this.ownProtocol = new Discard(this, this.settings.linger);
+      this.reading = !this.eof;
+      this.peer?.resume();
       this.setDeadline(Infinity);
-      this.#reactor.report(protocol, null);
+      this.reactor.report(protocol, null);
     }
-    if (this.#buffered === 0 && this.#eof) {
-      this.#close();
+    if (this.unsent === 0 && this.eof) {
+      this.close();
       return;
     }
     // When the kernel has taken the output, the wait for the peer's end begins.
-    if (this.#buffered === 0 && this.#due === Infinity) {
+    if (this.unsent === 0 && this.due === Infinity) {
       native.shutdown(this.fd);
-      if (native.unacknowledged(this.fd) > 1) this.#startPace(this.#settings.write ?? LAST_PACE);
-      this.setDeadline(this.now + this.#settings.linger * 1000);
+      if (native.unacknowledged(this.fd) > 1) this.startPace(this.settings.write ?? LAST_PACE);
+      this.setDeadline(this.now + this.settings.linger * 1000);
     }
-    this.#watch();
+    this.watch();
   }
 
-  #close(): void {
-    const queue = this.#queue;
-    this.#release();
+  private close(): void {
+    const queue = this.ownQueue;
+    this.release();
     native.close(this.fd);
-    this.#reactor.report(this.#protocol, this.#error);
-    this.#dropFiles(queue, this.#error);
+    this.reactor.report(this.ownProtocol, this.error);
+    this.dropFiles(queue, this.error);
   }
 
-  #dropFiles(queue: OutputQueue | null, error: Error | null): void {
-    this.#guard(() => queue?.drop(error ?? ended()));
+  private dropFiles(queue: OutputQueue | null, error: Error | null): void {
+    this.guard(() => queue?.drop(error ?? ended()));
   }
 
   /**
@@ -513,24 +516,24 @@ export class StreamSocket implements Channel, Deferred, Timed {
    * another connection: it is not ours to close.
    */
   disown(error: Error): void {
-    const queue = this.#queue;
-    this.#release();
-    this.#reactor.report(this.#protocol, error);
-    this.#dropFiles(queue, error);
+    const queue = this.ownQueue;
+    this.release();
+    this.reactor.report(this.ownProtocol, error);
+    this.dropFiles(queue, error);
   }
 
-  #release(): void {
-    this.#state = 'closed';
-    this.#queue = null;
-    this.#reactor.release(this);
-    if (this.#registered === 0) return;
+  private release(): void {
+    this.state = 'closed';
+    this.ownQueue = null;
+    this.reactor.release(this);
+    if (this.registered === 0) return;
     try {
-      this.#reactor.watch(this, this.#registered, 0);
+      this.reactor.watch(this, this.registered, 0);
     } catch (error) {
       // A selector of the caller's own refuses to let go.
-      this.#reactor.onError(error, this);
+      this.reactor.onError(error, this);
     }
-    this.#registered = 0;
+    this.registered = 0;
   }
 }
 

@@ -1,6 +1,7 @@
 import { detached } from '../http/grammar.ts';
 import type { RequestHead } from '../http/head.ts';
 import type { HTTPRequest } from '../http/request.ts';
+import type { Response } from '../http/response.ts';
 import { FileWrapper } from './filewrapper.ts';
 import type { Environ, ErrorStream } from './types.ts';
 
@@ -93,18 +94,29 @@ export function makeEnviron(request: HTTPRequest, base: BaseEnviron, own: OwnEnv
     'ryegate.blocking': request.connection.socket.blocking,
     [REQUEST]: request,
   } as unknown as Environ;
-  if (own.usesSignal) Object.defineProperty(environ, 'ryegate.signal', LAZY_SIGNAL);
-  const { response } = request;
-  if (response.takesTrailers) environ['ryegate.trailers'] = response.setTrailers.bind(response);
+  if (own.usesSignal) addSignal(environ);
+  if (request.response.takesTrailers) addTrailers(environ, request.response);
   addFields(environ, head.fields);
   if (origin.host !== null) environ.HTTP_HOST = origin.host;
-  // What a subclass of the server has added; the request's own counts for more.
+  addOthers(environ, base);
+  return environ;
+}
+
+function addSignal(environ: Environ): void {
+  Object.defineProperty(environ, 'ryegate.signal', LAZY_SIGNAL);
+}
+
+function addTrailers(environ: Environ, response: Response): void {
+  environ['ryegate.trailers'] = response.setTrailers.bind(response);
+}
+
+/** What a subclass of the server has added; the request's own counts for more. */
+function addOthers(environ: Environ, base: BaseEnviron): void {
   for (const key in base) {
     // Mostly there is nothing else, and to compare is quicker than to look them up.
     if (key === 'SERVER_NAME' || key === 'SERVER_PORT' || key === 'SERVER_SOFTWARE') continue;
     if (environ[key] === undefined) environ[key] = base[key];
   }
-  return environ;
 }
 
 function addFields(environ: Environ, fields: readonly string[]): void {
@@ -177,8 +189,13 @@ class Origin {
 
 /** Made once for heads that come again. */
 function originOf(head: RequestHead): Origin {
-  head.derived ??= parseTarget(head.target);
-  return head.derived as Origin;
+  return (head.derived ?? deriveOrigin(head)) as Origin;
+}
+
+function deriveOrigin(head: RequestHead): Origin {
+  const origin = parseTarget(head.target);
+  head.derived = origin;
+  return origin;
 }
 
 /** The forms of RFC 9112 section 3.2; `*` and CONNECT's authority have no path. */

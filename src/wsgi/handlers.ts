@@ -74,7 +74,7 @@ export abstract class BaseHandler implements Producer {
     this.environ = null;
     this.result = null;
     this.status = null;
-    this.startResponse = BaseHandler.#start.bind(null, this);
+    this.startResponse = BaseHandler.startFor.bind(null, this);
     this.ownResponse = response;
     this.checkedHeaders = null;
     this.resultReader = null;
@@ -111,16 +111,16 @@ export abstract class BaseHandler implements Producer {
     try {
       this.setupEnviron();
       const result = application(this.environ as Environ, this.startResponse);
-      if (isThenable(result)) BaseHandler.#waitFor(this, result);
+      if (isThenable(result)) BaseHandler.waitFor(this, result);
       else this.finishResponse(result);
     } catch (error) {
       this.handleError(error);
     }
   }
 
-  static #waitFor(handler: BaseHandler, promise: PromiseLike<ApplicationResult>): void {
+  private static waitFor(handler: BaseHandler, promise: PromiseLike<ApplicationResult>): void {
     promise.then(
-      (result) => BaseHandler.#settled(handler, result),
+      (result) => BaseHandler.settled(handler, result),
       (error) => handler.handleError(error),
     );
     handler.awaiting();
@@ -129,7 +129,7 @@ export abstract class BaseHandler implements Producer {
   /** Called when the result, or a part of it, has to be waited for. May throw to refuse that. */
   awaiting(): void {}
 
-  static #settled(handler: BaseHandler, result: ApplicationResult): void {
+  private static settled(handler: BaseHandler, result: ApplicationResult): void {
     if (handler.isClosed) {
       // Answered without it, or the client has gone: it still has to be closed.
       discardResult(result, handler);
@@ -156,12 +156,22 @@ export abstract class BaseHandler implements Producer {
     if (this.wsgiFileWrapper !== null) environ['wsgi.file_wrapper'] = this.wsgiFileWrapper;
   }
 
-  static #start(
+  private static startFor(
     handler: BaseHandler,
     status: string,
     headers: HeaderList,
     error?: unknown,
   ): WriteFunction {
+    if (error !== undefined || handler.status !== null) BaseHandler.checkOrder(handler, error);
+    checkStatus(status);
+    // A copy: the head may be sent much later, and what was not checked must not get into it.
+    const checked = checkHeaders(headers);
+    handler.status = status;
+    handler.checkedHeaders = checked;
+    return BaseHandler.writeChecked.bind(null, handler);
+  }
+
+  private static checkOrder(handler: BaseHandler, error: unknown): void {
     if (error !== undefined && error !== null) {
       if (handler.ownResponse.headSent) throw error;
     } else if (handler.status !== null) {
@@ -170,35 +180,32 @@ export abstract class BaseHandler implements Producer {
         'startResponse() was called twice: a second call has to pass the error it is made for',
       );
     }
-    checkStatus(status);
-    // A copy: the head may be sent much later, and what was not checked must not get into it.
-    const checked = checkHeaders(headers);
-    handler.status = status;
-    handler.checkedHeaders = checked;
-    return BaseHandler.#writeChecked.bind(null, handler);
   }
 
-  static #writeChecked(handler: BaseHandler, chunk: Chunk): void {
+  private static writeChecked(handler: BaseHandler, chunk: Chunk): void {
     handler.write(checkChunk(chunk));
   }
 
   /** Sends the result, as far as the client takes it now; the rest follows when it has. */
   protected finishResponse(result: ApplicationResult): void {
-    if (typeof result === 'string' || result instanceof Uint8Array) {
-      BaseHandler.#finishWith(this, result);
-      return;
-    }
-    const isOne = Array.isArray(result) && result.length === 1;
     // The usual list of one chunk has nothing to close, thus needs no reader.
-    if (isOne && (result as Closable).close === undefined) {
-      BaseHandler.#finishWith(this, checkChunk(result[0]));
+    if (isOneChunk(result) && (result as Closable).close === undefined) {
+      BaseHandler.finishWith(this, checkChunk(result[0]));
+    } else {
+      BaseHandler.finishOther(this, result);
+    }
+  }
+
+  private static finishOther(handler: BaseHandler, result: ApplicationResult): void {
+    if (typeof result === 'string' || result instanceof Uint8Array) {
+      BaseHandler.finishWith(handler, result);
       return;
     }
-    this.resultReader = readResult(result, this);
-    if (this.resultReader === null) throw resultError(result);
-    this.result = result;
-    if (isOne) BaseHandler.#finishWith(this, checkChunk(result[0]));
-    else if (!this.resultIsFile() || !this.sendfile()) this.resultReader?.pump();
+    handler.resultReader = readResult(result, handler);
+    if (handler.resultReader === null) throw resultError(result);
+    handler.result = result;
+    if (isOneChunk(result)) BaseHandler.finishWith(handler, checkChunk(result[0]));
+    else if (!handler.resultIsFile() || !handler.sendfile()) handler.resultReader?.pump();
   }
 
   /** Whether the application returned a `wsgi.file_wrapper`. */
@@ -225,16 +232,14 @@ export abstract class BaseHandler implements Producer {
   }
 
   /** The whole body in one chunk, so that its length is known. */
-  static #finishWith(handler: BaseHandler, chunk: Chunk): void {
+  private static finishWith(handler: BaseHandler, chunk: Chunk): void {
     const size = byteLength(chunk);
     const response = handler.ownResponse;
-    if (response.headSent) {
-      response.write(chunk, size);
-    } else {
-      handler.sendHeaders(size, chunk);
-      // Unless it went with the head. An override may have sent something else.
-      if (response.owed > 0 || response.bytesSent !== size) response.write(chunk, size);
-    }
+    const isFirst = !response.headSent;
+    if (isFirst) handler.sendHeaders(size, chunk);
+    // Unless it went with the head. An override may have sent something else.
+    const isSent = isFirst && response.owed <= 0 && response.bytesSent === size;
+    if (!isSent) response.write(chunk, size);
     handler.finishContent();
   }
 
@@ -250,12 +255,7 @@ export abstract class BaseHandler implements Producer {
    * go with it.
    */
   protected sendHeaders(length: number, body: Chunk | null = null): void {
-    if (this.status === null) {
-      throw new RyegateError(
-        'ERR_RYEGATE_NO_START_RESPONSE',
-        'the application returned a result without a call of startResponse(status, headers)',
-      );
-    }
+    if (this.status === null) throw notStartedError();
     this.ownResponse.start(this.status, this.checkedHeaders as HeaderList, length, body);
   }
 
@@ -294,7 +294,7 @@ export abstract class BaseHandler implements Producer {
   handleError(error: unknown): void {
     if (this.isClosed) return;
     this.logException(error);
-    BaseHandler.#closeResult(this);
+    BaseHandler.closeResult(this);
     try {
       if (this.ownResponse.headSent) this.ownResponse.abort(toError(error));
       else this.errorOutput(error);
@@ -343,14 +343,18 @@ export abstract class BaseHandler implements Producer {
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
-    BaseHandler.#closeResult(this);
+    BaseHandler.closeResult(this);
   }
 
-  static #closeResult(handler: BaseHandler): void {
+  private static closeResult(handler: BaseHandler): void {
     const reader = handler.resultReader;
     handler.resultReader = null;
     reader?.close();
   }
+}
+
+function isOneChunk(result: ApplicationResult): result is [Chunk] {
+  return Array.isArray(result) && result.length === 1;
 }
 
 function copyHeaders(headers: HeaderList): HeaderList {
@@ -359,6 +363,13 @@ function copyHeaders(headers: HeaderList): HeaderList {
 
 function toError(error: unknown): Error {
   return isInstance(error, Error) ? error : new Error(formatException(error));
+}
+
+function notStartedError(): RyegateError {
+  return new RyegateError(
+    'ERR_RYEGATE_NO_START_RESPONSE',
+    'the application returned a result without a call of startResponse(status, headers)',
+  );
 }
 
 function resultError(result: unknown): RyegateError {

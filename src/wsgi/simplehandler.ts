@@ -47,8 +47,8 @@ export class SimpleHandler extends BaseHandler {
     this.stdin = stdin;
     this.stderr = stderr;
     this.baseEnv = environ;
-    if (this.wsgiMultithread !== multithread) setOwn(this, 'wsgiMultithread', multithread);
-    if (this.wsgiMultiprocess !== multiprocess) setOwn(this, 'wsgiMultiprocess', multiprocess);
+    const isUsual = this.wsgiMultithread === multithread && this.wsgiMultiprocess === multiprocess;
+    if (!isUsual) setFlags(this, multithread, multiprocess);
   }
 
   protected override getStdin(): InputReader {
@@ -64,14 +64,13 @@ export class SimpleHandler extends BaseHandler {
   }
 }
 
-/** A subclass may have a getter of that name, which cannot be assigned to. */
-function setOwn(
-  handler: SimpleHandler,
-  name: 'wsgiMultithread' | 'wsgiMultiprocess',
-  value: boolean,
-): void {
-  const own = { value, configurable: true, enumerable: true, writable: true };
-  Object.defineProperty(handler, name, own);
+/** A subclass may have getters of these names, which cannot be assigned to. */
+function setFlags(handler: SimpleHandler, multithread: boolean, multiprocess: boolean): void {
+  const own = { configurable: true, enumerable: true, writable: true };
+  Object.defineProperties(handler, {
+    wsgiMultithread: { ...own, value: multithread },
+    wsgiMultiprocess: { ...own, value: multiprocess },
+  });
 }
 
 /** The response to the request that `environ` describes, for a connection that then ends. */

@@ -14,13 +14,17 @@ import type { Application, Environ, ErrorStream } from './types.ts';
 
 /** `wsgiref.simple_server.WSGIServer`: an HTTP server that runs a WSGI application. */
 export class WSGIServer extends HTTPServer {
-  #application: Application | null = null;
-  #baseEnviron: BaseEnviron | null = null;
+  private ownApplication: Application | null = null;
+  private ownBaseEnviron: BaseEnviron | null = null;
 
   /** What every environ of this server begins with; made when first asked for. */
   get baseEnviron(): BaseEnviron {
-    this.#baseEnviron ??= this.setupEnviron();
-    return this.#baseEnviron;
+    return this.ownBaseEnviron ?? this.makeBaseEnviron();
+  }
+
+  private makeBaseEnviron(): BaseEnviron {
+    this.ownBaseEnviron = this.setupEnviron();
+    return this.ownBaseEnviron;
   }
 
   /** Makes the base environ. A subclass may add keys; they reach every application. */
@@ -34,11 +38,8 @@ export class WSGIServer extends HTTPServer {
 
   /** The application. Throws `ERR_RYEGATE_APPLICATION` when there is none. */
   getApp(): Application {
-    if (this.#application !== null) return this.#application;
-    throw new RyegateError(
-      'ERR_RYEGATE_APPLICATION',
-      'the server has no application: call setApp(application) before it serves',
-    );
+    if (this.ownApplication === null) throw noApplicationError();
+    return this.ownApplication;
   }
 
   /** Throws `ERR_RYEGATE_APPLICATION` for what is no function. */
@@ -50,8 +51,15 @@ export class WSGIServer extends HTTPServer {
           '(environ, startResponse)',
       );
     }
-    this.#application = application;
+    this.ownApplication = application;
   }
+}
+
+function noApplicationError(): RyegateError {
+  return new RyegateError(
+    'ERR_RYEGATE_APPLICATION',
+    'the server has no application: call setApp(application) before it serves',
+  );
 }
 
 /** `wsgiref.simple_server.WSGIRequestHandler`: has the requests answered by the application. */
@@ -61,28 +69,28 @@ export class WSGIRequestHandler extends BaseHTTPRequestHandler {
    * The client's address as text, which takes 1 % of a small request to make, and the array that it
    * was made of, which takes another to be fetched.
    */
-  #address: ClientAddress | null = null;
-  #remoteAddr = '';
-  #remotePort = '';
+  private textOf: ClientAddress | null = null;
+  private remoteAddr = '';
+  private remotePort = '';
 
   /** The environ of the request. */
   getEnviron(): Environ {
     const { httpRequest, server } = this;
-    if (this.clientAddress !== this.#address) this.#readAddress();
+    if (this.clientAddress !== this.textOf) this.readAddress();
     return makeEnviron(httpRequest, server.baseEnviron, {
-      remoteAddr: this.#remoteAddr,
-      remotePort: this.#remotePort,
+      remoteAddr: this.remoteAddr,
+      remotePort: this.remotePort,
       errors: this.getStderr(),
       usesSignal: server.getApp().usesSignal !== false,
     });
   }
 
-  #readAddress(): void {
+  private readAddress(): void {
     const { clientAddress } = this;
-    this.#address = clientAddress;
+    this.textOf = clientAddress;
     const [address, port] = typeof clientAddress === 'string' ? ['', ''] : clientAddress;
-    this.#remoteAddr = address;
-    this.#remotePort = String(port);
+    this.remoteAddr = address;
+    this.remotePort = String(port);
   }
 
   /** `wsgi.errors`: the server's error log, which is standard error by default. */
@@ -108,6 +116,11 @@ function letGo(handler: WSGIRequestHandler, response: Response): void {
   if (handler.constructor !== WSGIRequestHandler || handler.httpRequest?.response !== response)
     return;
   (handler as { httpRequest: HTTPRequest | undefined }).httpRequest = undefined;
+}
+
+function logRequest(handler: WSGIRequestHandler, response: Response): void {
+  const { status } = response;
+  handler.tryLogRequest(status === 0 ? '-' : status, sentOf(response, handler.command));
 }
 
 function logAccess(handler: ServerHandler, { log }: RequestJournal): void {
@@ -166,13 +179,11 @@ export class ServerHandler extends SimpleHandler {
     if (this.closed) return;
     super.close();
     const { requestHandler, response } = this;
-    const { status, replaced } = response;
     // What is sent instead has a line of its own.
-    if (replaced) return;
-    const size = sentOf(response, requestHandler.command);
-    requestHandler.tryLogRequest(status === 0 ? '-' : status, size);
+    if (response.replaced) return;
+    if (requestHandler.logsRequests) logRequest(requestHandler, response);
     if (requestHandler.journal !== null) logAccess(this, requestHandler.journal);
-    letGo(requestHandler, this.response);
+    letGo(requestHandler, response);
   }
 }
 

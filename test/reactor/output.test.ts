@@ -17,7 +17,8 @@ describeBackends('output', (name) => {
       for (const [index, piece] of pieces.entries()) {
         if (index % 3 === 0) socket.writeLatin1(piece);
         else if (index % 3 === 1) socket.write(Buffer.from(piece));
-        else socket.writeMessage(Buffer.from(piece.slice(0, 3)), -1, piece.slice(3));
+        else
+          socket.writeMessage(Buffer.from(piece.slice(0, 3)), -1, piece.slice(3), piece.length - 3);
       }
       expect(socket.buffered).toBe(pieces.join('').length);
     };
@@ -91,10 +92,10 @@ describeBackends('output', (name) => {
             socket.writeLatin1(bytes.toString('latin1'));
             break;
           case 2:
-            socket.writeMessage(bytes.subarray(0, 1), -1, rest);
+            socket.writeMessage(bytes.subarray(0, 1), -1, rest, rest.length);
             break;
           default:
-            socket.writeMessage(bytes.subarray(0, 1), -1, rest.toString('latin1'));
+            socket.writeMessage(bytes.subarray(0, 1), -1, rest.toString('latin1'), rest.length);
         }
       }
     };
@@ -126,11 +127,11 @@ describeBackends('output', (name) => {
     let expected = '';
     protocol.onData = () => {
       for (const size of sizes) {
-        socket.writeMessage(Buffer.from('size: '), size, 'caf\xe9');
+        socket.writeMessage(Buffer.from('size: '), size, 'caf\xe9', 4);
         expected += `size: ${size}\r\n\r\ncaf\xe9`;
         expect(socket.buffered).toBe(expected.length);
       }
-      socket.writeMessage(Buffer.from('large: '), 40_000, Buffer.alloc(40_000, 'x'));
+      socket.writeMessage(Buffer.from('large: '), 40_000, Buffer.alloc(40_000, 'x'), 40_000);
       expected += `large: 40000\r\n\r\n${'x'.repeat(40_000)}`;
       expect(socket.buffered).toBe(expected.length);
     };
