@@ -107,12 +107,9 @@ function environOf(request: HTTPRequest, application: Application, options: Fetc
     SERVER_PORT: String(port),
     SERVER_SOFTWARE: `ryegate/${VERSION}`,
   };
-  return makeEnviron(request, base, {
-    remoteAddr: '127.0.0.1',
-    remotePort: '0',
-    errors: standardError(),
-    usesSignal: application.usesSignal !== false,
-  });
+  const remote = { address: '127.0.0.1', port: '0' };
+  const usesSignal = application.usesSignal !== false;
+  return makeEnviron(request, base, remote, standardError(), usesSignal);
 }
 
 /**

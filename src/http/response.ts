@@ -179,6 +179,11 @@ export class Response {
     return this.written + (this.file === null ? 0 : this.file.sent);
   }
 
+  /** Whether a body of `size` bytes has been sent, and nothing is owed beside it. */
+  hasSent(size: number): boolean {
+    return this.written === size && this.declared === size;
+  }
+
   get headSent(): boolean {
     return this.status !== 0;
   }

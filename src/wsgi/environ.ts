@@ -13,13 +13,10 @@ export interface BaseEnviron {
   [key: string]: unknown;
 }
 
-/** What the handler of a connection adds. */
-export interface OwnEnviron {
-  readonly remoteAddr: string;
-  readonly remotePort: string;
-  readonly errors: ErrorStream;
-  /** Whether the application has a use for `ryegate.signal`. */
-  readonly usesSignal: boolean;
+/** The client, as text. */
+export interface Remote {
+  readonly address: string;
+  readonly port: string;
 }
 
 const VERSION: readonly [1, 0] = Object.freeze([1, 0]) as readonly [1, 0];
@@ -63,8 +60,17 @@ function variableOf(name: string): string {
 /**
  * The environment of a request (PEP 3333; RFC 3875 section 4.1). Repeated fields are joined by
  * ", ", cookies by "; ".
+ *
+ * @param base of which the usual keys are taken; for others see `addOthers()`
+ * @param usesSignal whether the application has a use for `ryegate.signal`
  */
-export function makeEnviron(request: HTTPRequest, base: BaseEnviron, own: OwnEnviron): Environ {
+export function makeEnviron(
+  request: HTTPRequest,
+  base: BaseEnviron,
+  remote: Remote,
+  errors: ErrorStream,
+  usesSignal: boolean,
+): Environ {
   const { head } = request;
   const { target } = head;
   const origin = originOf(head);
@@ -80,12 +86,12 @@ export function makeEnviron(request: HTTPRequest, base: BaseEnviron, own: OwnEnv
     SERVER_PROTOCOL: head.minor === 1 ? 'HTTP/1.1' : 'HTTP/1.0',
     SERVER_SOFTWARE: base.SERVER_SOFTWARE,
     GATEWAY_INTERFACE: 'CGI/1.1',
-    REMOTE_ADDR: own.remoteAddr,
-    REMOTE_PORT: own.remotePort,
+    REMOTE_ADDR: remote.address,
+    REMOTE_PORT: remote.port,
     'wsgi.version': VERSION,
     'wsgi.url_scheme': 'http',
     'wsgi.input': request.body,
-    'wsgi.errors': own.errors,
+    'wsgi.errors': errors,
     'wsgi.multithread': false,
     'wsgi.multiprocess': false,
     'wsgi.run_once': false,
@@ -94,11 +100,10 @@ export function makeEnviron(request: HTTPRequest, base: BaseEnviron, own: OwnEnv
     'ryegate.blocking': request.connection.socket.blocking,
     [REQUEST]: request,
   } as unknown as Environ;
-  if (own.usesSignal) addSignal(environ);
+  if (usesSignal) addSignal(environ);
   if (request.response.takesTrailers) addTrailers(environ, request.response);
   addFields(environ, head.fields);
   if (origin.host !== null) environ.HTTP_HOST = origin.host;
-  addOthers(environ, base);
   return environ;
 }
 
@@ -110,11 +115,9 @@ function addTrailers(environ: Environ, response: Response): void {
   environ['ryegate.trailers'] = response.setTrailers.bind(response);
 }
 
-/** What a subclass of the server has added; the request's own counts for more. */
-function addOthers(environ: Environ, base: BaseEnviron): void {
+/** Adds what somebody has added to `base`; the request's own counts for more. */
+export function addOthers(environ: Environ, base: BaseEnviron): void {
   for (const key in base) {
-    // Mostly there is nothing else, and to compare is quicker than to look them up.
-    if (key === 'SERVER_NAME' || key === 'SERVER_PORT' || key === 'SERVER_SOFTWARE') continue;
     if (environ[key] === undefined) environ[key] = base[key];
   }
 }

@@ -238,8 +238,7 @@ export abstract class BaseHandler implements Producer {
     const isFirst = !response.headSent;
     if (isFirst) handler.sendHeaders(size, chunk);
     // Unless it went with the head. An override may have sent something else.
-    const isSent = isFirst && response.owed <= 0 && response.bytesSent === size;
-    if (!isSent) response.write(chunk, size);
+    if (!isFirst || !response.hasSent(size)) response.write(chunk, size);
     handler.finishContent();
   }
 
@@ -343,7 +342,7 @@ export abstract class BaseHandler implements Producer {
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
-    BaseHandler.closeResult(this);
+    if (this.resultReader !== null) BaseHandler.closeResult(this);
   }
 
   private static closeResult(handler: BaseHandler): void {

@@ -8,7 +8,7 @@ import { checkNames } from '../options.ts';
 import type { ClientAddress } from '../reactor/streamsocket.ts';
 import { asyncUnderSync } from '../socketserver/checks.ts';
 import type { RequestHandlerClass } from '../socketserver/index.ts';
-import { type BaseEnviron, makeEnviron } from './environ.ts';
+import { addOthers, type BaseEnviron, makeEnviron, type Remote } from './environ.ts';
 import { SimpleHandler } from './simplehandler.ts';
 import type { Application, Environ, ErrorStream } from './types.ts';
 
@@ -16,13 +16,22 @@ import type { Application, Environ, ErrorStream } from './types.ts';
 export class WSGIServer extends HTTPServer {
   private ownApplication: Application | null = null;
   private ownBaseEnviron: BaseEnviron | null = null;
+  /** @internal Whether it may have other keys than the usual ones: to look takes 2 % of a request. */
+  hasOthers = false;
 
   /** What every environ of this server begins with; made when first asked for. */
   get baseEnviron(): BaseEnviron {
+    this.hasOthers = true;
+    return this.environBase();
+  }
+
+  /** @internal For those who do not add to it. */
+  environBase(): BaseEnviron {
     return this.ownBaseEnviron ?? this.makeBaseEnviron();
   }
 
   private makeBaseEnviron(): BaseEnviron {
+    if (this.setupEnviron !== WSGIServer.prototype.setupEnviron) this.hasOthers = true;
     this.ownBaseEnviron = this.setupEnviron();
     return this.ownBaseEnviron;
   }
@@ -55,6 +64,8 @@ export class WSGIServer extends HTTPServer {
   }
 }
 
+const NOBODY: Remote = { address: '', port: '' };
+
 function noApplicationError(): RyegateError {
   return new RyegateError(
     'ERR_RYEGATE_APPLICATION',
@@ -67,30 +78,27 @@ export class WSGIRequestHandler extends BaseHTTPRequestHandler {
   declare readonly server: WSGIServer;
   /**
    * The client's address as text, which takes 1 % of a small request to make, and the array that it
-   * was made of, which takes another to be fetched.
+   * was made of.
    */
-  private textOf: ClientAddress | null = null;
-  private remoteAddr = '';
-  private remotePort = '';
+  private remote: Remote = NOBODY;
+  private remoteOf: ClientAddress | null = null;
 
   /** The environ of the request. */
   getEnviron(): Environ {
     const { httpRequest, server } = this;
-    if (this.clientAddress !== this.textOf) this.readAddress();
-    return makeEnviron(httpRequest, server.baseEnviron, {
-      remoteAddr: this.remoteAddr,
-      remotePort: this.remotePort,
-      errors: this.getStderr(),
-      usesSignal: server.getApp().usesSignal !== false,
-    });
+    if (this.clientAddress !== this.remoteOf) this.readAddress();
+    const base = server.environBase();
+    const usesSignal = server.getApp().usesSignal !== false;
+    const environ = makeEnviron(httpRequest, base, this.remote, this.getStderr(), usesSignal);
+    if (server.hasOthers) addOthers(environ, base);
+    return environ;
   }
 
   private readAddress(): void {
     const { clientAddress } = this;
-    this.textOf = clientAddress;
+    this.remoteOf = clientAddress;
     const [address, port] = typeof clientAddress === 'string' ? ['', ''] : clientAddress;
-    this.remoteAddr = address;
-    this.remotePort = String(port);
+    this.remote = { address, port: String(port) };
   }
 
   /** `wsgi.errors`: the server's error log, which is standard error by default. */
