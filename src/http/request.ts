@@ -6,7 +6,7 @@ import { takesTrailers } from './trailers.ts';
 
 /** One request: its head, its body as a stream, and the response that belongs to it. */
 export class HTTPRequest {
-  // `declare`, as a constructor that sets all by itself is a smaller one; see docs/performance.md.
+  // `declare`, as the constructor sets all: see "What keeps a request cheap" in docs/performance.md.
   declare readonly connection: HTTPConnection;
   /** Other requests of the connection may have the same: one that changes it has its own. */
   declare private ownHead: RequestHead;

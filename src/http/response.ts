@@ -131,6 +131,7 @@ type Framing = 'none' | 'length' | 'chunked' | 'close';
  * promised. The order of calls is `start()`, any number of `write()`, `end()` or `abort()`.
  */
 export class Response {
+  // `declare`, as the constructor sets all: see "What keeps a request cheap" in docs/performance.md.
   /** Set by whoever makes the body, to be told of the connection. */
   declare producer: Producer | null;
   /** Whether the connection can serve another request after this response. */

@@ -40,8 +40,8 @@ export class SimpleHandler extends BaseHandler {
     stdout: OutputFile | Response,
     stderr: ErrorStream,
     environ: Environ,
-    multithread: boolean = true,
-    multiprocess: boolean = false,
+    multithread?: boolean,
+    multiprocess?: boolean,
   ) {
     super(stdout instanceof Response ? stdout : responseTo(stdout, stderr, environ));
     this.stdin = stdin;
@@ -65,7 +65,7 @@ export class SimpleHandler extends BaseHandler {
 }
 
 /** A subclass may have getters of these names, which cannot be assigned to. */
-function setFlags(handler: SimpleHandler, multithread: boolean, multiprocess: boolean): void {
+function setFlags(handler: SimpleHandler, multithread = true, multiprocess = false): void {
   const own = { configurable: true, enumerable: true, writable: true };
   Object.defineProperties(handler, {
     wsgiMultithread: { ...own, value: multithread },
