@@ -293,12 +293,9 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
     let at = start;
     let most = this.settings.limits.pipelinedPerTurn;
     while (at !== end) {
-      let next: number;
-      if (this.state === 'idle' && !this.socket.congested && most-- > 0) {
-        next = this.readHead(bytes, at, end);
-      } else {
-        next = this.takeRest(bytes, at, end);
-      }
+      const isFree = this.state === 'idle' || this.state === 'head';
+      const isNext = isFree && !this.socket.congested && most-- > 0;
+      const next = isNext ? this.readHead(bytes, at, end) : this.takeRest(bytes, at, end);
       if (next === at) return at;
       at = next;
     }
@@ -318,7 +315,6 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
       this.deferred = true;
       return start;
     }
-    if (this.state === 'head') return this.readHead(bytes, start, end);
     this.defer();
     return start;
   }

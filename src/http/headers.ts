@@ -135,8 +135,8 @@ function isConnectionClose(name: string, value: string): boolean {
 
 /**
  * Checks the headers of a response as `startResponse` takes them, and returns a copy of what was
- * checked. One that is frozen, with all of its pairs, is checked once: the same copy, frozen as
- * well, is returned whenever it is given again.
+ * checked. One that is frozen, with all of its pairs, is checked once, and a frozen copy is
+ * returned whenever it is given again.
  *
  * `ERR_RYEGATE_HEADER`: not an array of [name, value] pairs of strings, a name that is no token, or
  * a value with a control character (HTAB apart) or a character above U+00FF.

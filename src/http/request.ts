@@ -16,7 +16,7 @@ export class HTTPRequest {
   /** Ends at the end of the body. */
   declare body: InputStream;
   declare response: Response;
-  /** When its head had come, if it has a body: it may be answered later. Monotonic milliseconds. */
+  /** When its head had come, if its body is taken in: it may be answered later. Monotonic milliseconds. */
   declare arrived: number | null;
   declare private aborter: AbortController | null;
   declare private abandoned: boolean;

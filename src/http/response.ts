@@ -5,7 +5,7 @@ import { commonFields } from './commonfields.ts';
 import { type ConstantHeaders, constantHeaders, lengthApart } from './constantheaders.ts';
 import { parseDecimal } from './grammar.ts';
 import type { HeaderList } from './headers.ts';
-import { renderHead, scanFields } from './responsehead.ts';
+import { type GivenFields, renderHead, scanFields } from './responsehead.ts';
 import { bodyForbidden } from './status.ts';
 import { checkTrailers } from './trailers.ts';
 
@@ -245,13 +245,14 @@ export class Response {
    */
   start(status: string, headers: HeaderList, length: number, body: Chunk | null = null): void {
     if (this.headSent) throw headSentError();
-    this.owner.responseBegins(this);
     const constant = constantHeaders(headers);
+    const given = constant === undefined ? scanFields(headers) : constant.given;
+    this.owner.responseBegins(this);
     const isKnown =
       constant !== undefined &&
       this.keepAlive &&
-      this.startKnown(constant, status, headers, length, body);
-    if (!isKnown) this.startAnew(constant, status, headers, length, body);
+      this.startKnown(constant, given, status, headers, length, body);
+    if (!isKnown) this.startAnew(constant, given, status, headers, length, body);
   }
 
   /**
@@ -260,6 +261,7 @@ export class Response {
    */
   private startKnown(
     constant: ConstantHeaders,
+    given: GivenFields,
     status: string,
     headers: HeaderList,
     length: number,
@@ -268,7 +270,6 @@ export class Response {
     const { method } = this.context;
     const code = codeOf(status);
     if (bodyForbidden(code) || method === 'HEAD' || method === 'CONNECT') return false;
-    const { given } = constant;
     const isSized = given.length < 0;
     const declared = isSized ? lengthOf(headers, length) : given.length;
     if (declared < 0 || given.own || given.close || this.trailers !== null) return false;
@@ -284,13 +285,13 @@ export class Response {
 
   private startAnew(
     constant: ConstantHeaders | undefined,
+    given: GivenFields,
     status: string,
     headers: HeaderList,
     length: number,
     body: Chunk | null,
   ): void {
     const code = codeOf(status);
-    const given = constant?.given ?? scanFields(headers);
     if (given.close) this.keepAlive = false;
     const apart = lengthApart(headers);
     this.declared = apart < 0 ? given.length : apart;

@@ -51,8 +51,6 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
   #draft: Draft | null = null;
   /** @internal Null without an access log. */
   readonly journal: RequestJournal | null;
-  /** @internal Whether `logRequest()` has something to do. */
-  logsRequests = true;
 
   constructor(request: StreamSocket, clientAddress: ClientAddress, server: HTTPServer) {
     super(request, clientAddress, server);
@@ -108,7 +106,6 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
   override run(): Handling {
     refusePromise(this.setup(), 'setup()');
     const { request, server } = this;
-    this.logsRequests = server.logRequests || this.logRequest !== logRequest;
     const serverSoftware = this.versionString();
     const settings =
       serverSoftware === server.httpSettings.serverSoftware
@@ -176,6 +173,11 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
     } catch (error) {
       this.#report(error);
     }
+  }
+
+  /** @internal Whether `logRequest()` has something to do. */
+  get logsRequests(): boolean {
+    return this.server.logRequests || this.logRequest !== logRequest;
   }
 
   /** @internal As `guard()`, for `logRequest()`: a closure less for every request. */

@@ -42,21 +42,21 @@ export class StreamSocket implements Channel, Deferred, Timed {
   readonly fd: number;
   readonly clientAddress: ClientAddress;
   private readonly reactor: Reactor;
-  private state: State = 'open';
-  private error: Error | null = null;
+  private ownState: State = 'open';
+  #error: Error | null = null;
   private ownProtocol: Protocol | null = null;
   private reading = false;
-  private eof = false;
-  private awaitsDrain = false;
-  private unsettled = false;
-  private registered = 0;
+  #eof = false;
+  #awaitsDrain = false;
+  #unsettled = false;
+  #registered = 0;
   private unsent = 0;
   private ownQueue: OutputQueue | null = null;
-  private settings: SocketSettings = DEFAULT_SOCKET_SETTINGS;
+  private ownSettings: SocketSettings = DEFAULT_SOCKET_SETTINGS;
   /** The protocol's deadline. */
   private due = Infinity;
   /** Made when it is first needed: idle connections do without. */
-  private peer: PeerWatch | null = null;
+  #peer: PeerWatch | null = null;
   /** @internal The earlier of the protocol's deadline and the watch's. */
   deadline: number = Infinity;
 
@@ -74,7 +74,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
   }
 
   get closed(): boolean {
-    return this.state === 'lost' || this.state === 'closed';
+    return this.ownState === 'lost' || this.ownState === 'closed';
   }
 
   /** Whoever serves the connection; null until `attach()`. */
@@ -92,22 +92,22 @@ export class StreamSocket implements Channel, Deferred, Timed {
    * to take when it is asked first.
    */
   isTaking(): boolean {
-    return this.watchedPeer().isTaking(this.unsent);
+    return this.#watchedPeer().isTaking(this.unsent);
   }
 
   /** Whether so much is buffered that a producer should wait until `drained()` is told. */
   get congested(): boolean {
-    return this.unsent >= this.settings.highWater && this.awaitDrain();
+    return this.unsent >= this.ownSettings.highWater && this.awaitDrain();
   }
 
   private awaitDrain(): boolean {
-    this.awaitsDrain = true;
+    this.#awaitsDrain = true;
     return true;
   }
 
   /** Whether a producer waits to be told of the drain, which follows what has gone by a turn. */
   get drainDue(): boolean {
-    return this.awaitsDrain;
+    return this.#awaitsDrain;
   }
 
   /** The reactor's clock: monotonic milliseconds, read once a turn. */
@@ -129,7 +129,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
   }
 
   configure(settings: SocketSettings): void {
-    this.settings = settings;
+    this.ownSettings = settings;
   }
 
   /**
@@ -144,19 +144,19 @@ export class StreamSocket implements Channel, Deferred, Timed {
   }
 
   private schedule(): void {
-    const watch = this.peer === null ? Infinity : this.peer.deadline;
+    const watch = this.#peer === null ? Infinity : this.#peer.deadline;
     this.reactor.deadlines.set(this, Math.min(this.due, watch));
   }
 
-  private watchedPeer(): PeerWatch {
-    this.peer ??= new PeerWatch(this.fd);
-    return this.peer;
+  #watchedPeer(): PeerWatch {
+    this.#peer ??= new PeerWatch(this.fd);
+    return this.#peer;
   }
 
   /** `bytes` must not change until they have gone, as with a `node:stream`. */
   write(bytes: Uint8Array): void {
     checkChunk(bytes);
-    if (this.state !== 'open' || bytes.length === 0) return;
+    if (this.ownState !== 'open' || bytes.length === 0) return;
     this.unsent += bytes.length;
     this.reactor.output.bytes(this, bytes);
     this.reactor.wantFlush();
@@ -164,7 +164,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** Text of code points up to U+00FF. */
   writeLatin1(text: string): void {
-    if (this.state !== 'open' || text.length === 0) return;
+    if (this.ownState !== 'open' || text.length === 0) return;
     this.unsent += text.length;
     this.reactor.output.latin1(this, text);
     this.reactor.wantFlush();
@@ -176,7 +176,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
    * characters up to U+00FF.
    */
   writeMessage(head: Uint8Array, length: number, body: Chunk, bodySize: number): void {
-    if (this.state !== 'open') return;
+    if (this.ownState !== 'open') return;
     const size = head.length + lengthOfSize(length) + bodySize;
     this.unsent += size;
     this.reactor.output.message(this, head, length, body, bodySize, size);
@@ -194,11 +194,11 @@ export class StreamSocket implements Channel, Deferred, Timed {
     told: (error: Error | null) => void,
   ): FileProgress {
     const region = new FileRegion(part, count, copy, told);
-    if (this.state === 'open') {
+    if (this.ownState === 'open') {
       this.unsent += count;
       this.reactor.output.file(this, region);
     } else {
-      this.reactor.output.end(this, region, this.error ?? ended());
+      this.reactor.output.end(this, region, this.#error ?? ended());
     }
     this.reactor.wantFlush();
     return region;
@@ -208,15 +208,15 @@ export class StreamSocket implements Channel, Deferred, Timed {
   pause(): void {
     if (!this.reading) return;
     this.reading = false;
-    this.watchedPeer().pause(this.now);
+    this.#watchedPeer().pause(this.now);
     this.schedule();
     this.reactor.settle(this);
   }
 
   resume(): void {
-    if (this.eof || this.reading) return;
+    if (this.#eof || this.reading) return;
     this.reading = true;
-    this.peer?.resume();
+    this.#peer?.resume();
     this.reactor.settle(this);
   }
 
@@ -227,8 +227,8 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** Closes when the output has gone. */
   end(): void {
-    if (this.state !== 'open') return;
-    this.state = 'ending';
+    if (this.ownState !== 'open') return;
+    this.ownState = 'ending';
     this.reading = false;
     this.reactor.settle(this);
   }
@@ -239,18 +239,18 @@ export class StreamSocket implements Channel, Deferred, Timed {
    * does not take all output. nginx decides alike.
    */
   finish(): void {
-    if (this.eof) this.end();
-    if (this.state !== 'open') return;
-    this.state = 'finishing';
+    if (this.#eof) this.end();
+    if (this.ownState !== 'open') return;
+    this.ownState = 'finishing';
     this.reactor.output.last(this);
     this.reactor.settle(this);
   }
 
   /** Closes when the output has gone and the peer, which may still be sending, is done. */
   linger(): void {
-    if (this.eof) this.end();
-    if (this.state !== 'open' && this.state !== 'finishing') return;
-    this.state = 'lingering';
+    if (this.#eof) this.end();
+    if (this.ownState !== 'open' && this.ownState !== 'finishing') return;
+    this.ownState = 'lingering';
     this.reactor.output.last(this);
     this.reactor.settle(this);
   }
@@ -258,8 +258,8 @@ export class StreamSocket implements Channel, Deferred, Timed {
   /** Closes at once; output that has not gone is lost. */
   abort(error: Error | null = null): void {
     if (this.closed) return;
-    this.state = 'lost';
-    this.error = error;
+    this.ownState = 'lost';
+    this.#error = error;
     this.reactor.settle(this);
   }
 
@@ -283,15 +283,15 @@ export class StreamSocket implements Channel, Deferred, Timed {
   /** @internal */
   received(bytes: Buffer, start: number, end: number): void {
     // Also while paused: what has been received already cannot be put back.
-    if (this.state === 'open' || this.state === 'lingering') {
+    if (this.ownState === 'open' || this.ownState === 'lingering') {
       this.ownProtocol?.dataReceived(bytes, start, end);
     }
   }
 
   /** @internal */
   receivedEOF(): void {
-    if (this.eof || this.closed) return;
-    this.eof = true;
+    if (this.#eof || this.closed) return;
+    this.#eof = true;
     this.reading = false;
     this.reactor.settle(this);
     this.ownProtocol?.eofReceived();
@@ -301,23 +301,23 @@ export class StreamSocket implements Channel, Deferred, Timed {
   expire(): void {
     if (this.closed) return;
     const { now } = this;
-    if (this.peer?.isTooSlow(now)) {
+    if (this.#peer?.isTooSlow(now)) {
       this.reset(tooSlow());
       return;
     }
-    const found = this.peer?.look(now);
+    const found = this.#peer?.look(now);
     if (found instanceof Error) this.abort(found);
-    else if (found) this.guard((protocol) => protocol.eofAhead?.());
+    else if (found) this.#guard((protocol) => protocol.eofAhead?.());
     if (this.due <= now) {
       this.due = Infinity;
-      this.guard((protocol) => protocol.deadlinePassed());
+      this.#guard((protocol) => protocol.deadlinePassed());
     }
     if (!this.closed) this.schedule();
   }
 
   /** @internal */
   serverClosing(): void {
-    if (!this.closed) this.guard((protocol) => protocol.serverClosing());
+    if (!this.closed) this.#guard((protocol) => protocol.serverClosing());
   }
 
   /** @internal Whether the connection was idle, and has been ended: nobody is owed anything. */
@@ -325,7 +325,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
     // A request has come since the turn began.
     if (patiently && native.unread(this.fd) > 0) return false;
     let wasIdle = this.unsent === 0;
-    this.guard((protocol) => {
+    this.#guard((protocol) => {
       wasIdle = protocol.endIfIdle?.(patiently) === true && wasIdle;
     });
     return wasIdle;
@@ -333,27 +333,27 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** What it is doing, in a word: its protocol's. */
   get activity(): string {
-    return this.state === 'open' ? (this.ownProtocol?.state ?? 'open') : 'closing';
+    return this.ownState === 'open' ? (this.ownProtocol?.state ?? 'open') : 'closing';
   }
 
   /** @internal Whether nobody is owed anything: all that was to be sent has gone. */
   get answered(): boolean {
-    return this.closed || (this.state !== 'open' && this.unsent === 0);
+    return this.closed || (this.ownState !== 'open' && this.unsent === 0);
   }
 
   /** @internal Told in a turn of its own, so that one fast reader cannot keep a turn going. */
   proceed(): void {
-    if (!this.awaitsDrain || !this.isDrained() || this.closed) return;
-    this.awaitsDrain = false;
-    this.guard((protocol) => protocol.drained());
+    if (!this.#awaitsDrain || !this.#isDrained() || this.closed) return;
+    this.#awaitsDrain = false;
+    this.#guard((protocol) => protocol.drained());
   }
 
-  private isDrained(): boolean {
-    return this.unsent <= this.settings.highWater * LOW_WATER;
+  #isDrained(): boolean {
+    return this.unsent <= this.ownSettings.highWater * LOW_WATER;
   }
 
   /** What a protocol throws ends its connection, and nothing else. */
-  private guard(tell: (protocol: Protocol) => void): void {
+  #guard(tell: (protocol: Protocol) => void): void {
     try {
       if (this.ownProtocol !== null) tell(this.ownProtocol);
     } catch (error) {
@@ -368,8 +368,8 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** @internal The kernel did not take this; `copy` when it lies in the slab. */
   keep(rest: Uint8Array | FileRegion, copy: boolean): void {
-    if (this.state === 'closed') {
-      if (rest instanceof FileRegion) rest.end(this.error ?? ended());
+    if (this.ownState === 'closed') {
+      if (rest instanceof FileRegion) rest.end(this.#error ?? ended());
       return;
     }
     this.ownQueue ??= new OutputQueue();
@@ -380,17 +380,17 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** @internal The disk is waited for before the queue goes on. */
   awaitFile(region: FileRegion): void {
-    region.readAhead((error) => this.waited(region, error));
-    this.restPace();
+    region.readAhead((error) => this.#waited(region, error));
+    this.#restPace();
   }
 
   /** @internal As `awaitFile()`, for a file that may be being appended to. */
   awaitWriter(region: FileRegion): void {
-    region.awaitWriter((error) => this.waited(region, error));
-    this.restPace();
+    region.awaitWriter((error) => this.#waited(region, error));
+    this.#restPace();
   }
 
-  private waited(region: FileRegion, error: Error | null): void {
+  #waited(region: FileRegion, error: Error | null): void {
     if (error !== null) {
       this.fileEnded(region, error);
       return;
@@ -401,27 +401,27 @@ export class StreamSocket implements Channel, Deferred, Timed {
   }
 
   /** The peer is not the one to act. */
-  private restPace(): void {
-    this.peer?.endPace();
+  #restPace(): void {
+    this.#peer?.endPace();
     this.schedule();
     this.reactor.settle(this);
   }
 
   /** @internal A file has been sent, or cannot be sent to its end. */
   fileEnded(region: FileRegion, error: Error | null): void {
-    this.guard(() => region.end(error));
+    this.#guard(() => region.end(error));
     if (error !== null) this.reset(error);
   }
 
   /** The peer is waited for as long as output is held back. */
-  private watchPace(): void {
-    if (this.ownQueue === null || this.ownQueue.waiting || this.peer?.isPaced) return;
-    const rules = this.settings.write ?? (this.state === 'open' ? null : LAST_PACE);
-    if (rules !== null) this.startPace(rules);
+  #watchPace(): void {
+    if (this.ownQueue === null || this.ownQueue.waiting || this.#peer?.isPaced) return;
+    const rules = this.ownSettings.write ?? (this.ownState === 'open' ? null : LAST_PACE);
+    if (rules !== null) this.#startPace(rules);
   }
 
-  private startPace(rules: PaceRules): void {
-    this.watchedPeer().startPace(rules, this.now);
+  #startPace(rules: PaceRules): void {
+    this.#watchedPeer().startPace(rules, this.now);
     this.schedule();
   }
 
@@ -429,86 +429,86 @@ export class StreamSocket implements Channel, Deferred, Timed {
   took(count: number): void {
     this.unsent -= count;
     if (this.unsent === 0) this.ownQueue = null;
-    if (this.peer?.isPaced) this.progress(this.peer, count);
-    if (this.state !== 'open' || this.registered > EVENT_READ) this.reactor.settle(this);
-    if (this.awaitsDrain && this.isDrained()) this.reactor.defer(this, this);
+    if (this.#peer?.isPaced) this.#progress(this.#peer, count);
+    if (this.ownState !== 'open' || this.#registered > EVENT_READ) this.reactor.settle(this);
+    if (this.#awaitsDrain && this.#isDrained()) this.reactor.defer(this, this);
   }
 
-  private progress(peer: PeerWatch, count: number): void {
+  #progress(peer: PeerWatch, count: number): void {
     if (this.ownQueue === null) peer.endPace();
     else peer.took(this.now, count);
-    if (peer.isBlank) this.peer = null;
+    if (peer.isBlank) this.#peer = null;
     this.schedule();
   }
 
   /** @internal True the first time since the last `settle()`. */
   unsettle(): boolean {
-    const first = !this.unsettled;
-    this.unsettled = true;
+    const first = !this.#unsettled;
+    this.#unsettled = true;
     return first;
   }
 
   /** @internal Brings the registration, and the connection's end, up to date after a flush. */
   settle(): void {
-    this.unsettled = false;
-    if (this.state === 'closed') return;
-    if (this.state === 'ending' && this.unsent === 0) this.state = 'lost';
-    if (this.state === 'finishing') {
-      this.state = this.unsent === 0 && native.finish(this.fd) <= 0 ? 'lost' : 'lingering';
+    this.#unsettled = false;
+    if (this.ownState === 'closed') return;
+    if (this.ownState === 'ending' && this.unsent === 0) this.ownState = 'lost';
+    if (this.ownState === 'finishing') {
+      this.ownState = this.unsent === 0 && native.finish(this.fd) <= 0 ? 'lost' : 'lingering';
     }
-    this.watchPace();
-    if (this.state === 'lost') this.close();
-    else if (this.state === 'lingering') this.lingerOn();
-    else this.watch();
+    this.#watchPace();
+    if (this.ownState === 'lost') this.#close();
+    else if (this.ownState === 'lingering') this.#lingerOn();
+    else this.#watch();
   }
 
-  private watch(): void {
+  #watch(): void {
     const waiting = this.ownQueue !== null && !this.ownQueue.waiting;
     const wanted = (this.reading ? EVENT_READ : 0) | (waiting ? EVENT_WRITE : 0);
-    if (wanted === this.registered) return;
+    if (wanted === this.#registered) return;
     try {
-      this.reactor.watch(this, this.registered, wanted);
-      this.registered = wanted;
+      this.reactor.watch(this, this.#registered, wanted);
+      this.#registered = wanted;
     } catch (error) {
-      this.registered = 0;
-      this.error = error as Error;
+      this.#registered = 0;
+      this.#error = error as Error;
       this.reactor.onError(error, this);
-      this.close();
+      this.#close();
     }
   }
 
-  private lingerOn(): void {
+  #lingerOn(): void {
     const protocol = this.ownProtocol;
     if (!(protocol instanceof Discard)) {
-      this.ownProtocol = new Discard(this, this.settings.linger);
-      this.reading = !this.eof;
-      this.peer?.resume();
+      this.ownProtocol = new Discard(this, this.ownSettings.linger);
+      this.reading = !this.#eof;
+      this.#peer?.resume();
       this.setDeadline(Infinity);
       this.reactor.report(protocol, null);
     }
-    if (this.unsent === 0 && this.eof) {
-      this.close();
+    if (this.unsent === 0 && this.#eof) {
+      this.#close();
       return;
     }
     // When the kernel has taken the output, the wait for the peer's end begins.
     if (this.unsent === 0 && this.due === Infinity) {
       native.shutdown(this.fd);
-      if (native.unacknowledged(this.fd) > 1) this.startPace(this.settings.write ?? LAST_PACE);
-      this.setDeadline(this.now + this.settings.linger * 1000);
+      if (native.unacknowledged(this.fd) > 1) this.#startPace(this.ownSettings.write ?? LAST_PACE);
+      this.setDeadline(this.now + this.ownSettings.linger * 1000);
     }
-    this.watch();
+    this.#watch();
   }
 
-  private close(): void {
+  #close(): void {
     const queue = this.ownQueue;
-    this.release();
+    this.#release();
     native.close(this.fd);
-    this.reactor.report(this.ownProtocol, this.error);
-    this.dropFiles(queue, this.error);
+    this.reactor.report(this.ownProtocol, this.#error);
+    this.#dropFiles(queue, this.#error);
   }
 
-  private dropFiles(queue: OutputQueue | null, error: Error | null): void {
-    this.guard(() => queue?.drop(error ?? ended()));
+  #dropFiles(queue: OutputQueue | null, error: Error | null): void {
+    this.#guard(() => queue?.drop(error ?? ended()));
   }
 
   /**
@@ -517,23 +517,23 @@ export class StreamSocket implements Channel, Deferred, Timed {
    */
   disown(error: Error): void {
     const queue = this.ownQueue;
-    this.release();
+    this.#release();
     this.reactor.report(this.ownProtocol, error);
-    this.dropFiles(queue, error);
+    this.#dropFiles(queue, error);
   }
 
-  private release(): void {
-    this.state = 'closed';
+  #release(): void {
+    this.ownState = 'closed';
     this.ownQueue = null;
     this.reactor.release(this);
-    if (this.registered === 0) return;
+    if (this.#registered === 0) return;
     try {
-      this.reactor.watch(this, this.registered, 0);
+      this.reactor.watch(this, this.#registered, 0);
     } catch (error) {
       // A selector of the caller's own refuses to let go.
       this.reactor.onError(error, this);
     }
-    this.registered = 0;
+    this.#registered = 0;
   }
 }
 

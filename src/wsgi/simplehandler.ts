@@ -64,13 +64,19 @@ export class SimpleHandler extends BaseHandler {
   }
 }
 
-/** A subclass may have getters of these names, which cannot be assigned to. */
 function setFlags(handler: SimpleHandler, multithread = true, multiprocess = false): void {
-  const own = { configurable: true, enumerable: true, writable: true };
-  Object.defineProperties(handler, {
-    wsgiMultithread: { ...own, value: multithread },
-    wsgiMultiprocess: { ...own, value: multiprocess },
-  });
+  if (handler.wsgiMultithread !== multithread) setOwn(handler, 'wsgiMultithread', multithread);
+  if (handler.wsgiMultiprocess !== multiprocess) setOwn(handler, 'wsgiMultiprocess', multiprocess);
+}
+
+/** A subclass may have a getter of that name, which cannot be assigned to. */
+function setOwn(
+  handler: SimpleHandler,
+  name: 'wsgiMultithread' | 'wsgiMultiprocess',
+  value: boolean,
+): void {
+  const own = { value, configurable: true, enumerable: true, writable: true };
+  Object.defineProperty(handler, name, own);
 }
 
 /** The response to the request that `environ` describes, for a connection that then ends. */

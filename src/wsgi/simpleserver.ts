@@ -14,25 +14,34 @@ import type { Application, Environ, ErrorStream } from './types.ts';
 
 /** `wsgiref.simple_server.WSGIServer`: an HTTP server that runs a WSGI application. */
 export class WSGIServer extends HTTPServer {
-  private ownApplication: Application | null = null;
+  // Without an initial value, so that it may be set while the constructor of HTTPServer binds.
+  declare private ownApplication: Application | undefined;
   private ownBaseEnviron: BaseEnviron | null = null;
-  /** @internal Whether it may have other keys than the usual ones: to look takes 2 % of a request. */
-  hasOthers = false;
+  /** Whether the base environ may have other keys than the usual ones. */
+  private isExtended = false;
 
   /** What every environ of this server begins with; made when first asked for. */
   get baseEnviron(): BaseEnviron {
-    this.hasOthers = true;
-    return this.environBase();
+    // Whoever has it may add to it.
+    this.isExtended = true;
+    return this.makeBaseEnviron();
   }
 
-  /** @internal For those who do not add to it. */
-  environBase(): BaseEnviron {
-    return this.ownBaseEnviron ?? this.makeBaseEnviron();
+  /**
+   * @internal The base environ, if it is certain that nobody has added to it, else null: to look
+   * for what has been added takes 2 % of a small request.
+   */
+  get usualEnviron(): BaseEnviron | null {
+    return this.isExtended ? null : (this.ownBaseEnviron ?? this.makeUsualEnviron());
+  }
+
+  private makeUsualEnviron(): BaseEnviron | null {
+    this.isExtended = isOverridden(this);
+    return this.isExtended ? null : this.makeBaseEnviron();
   }
 
   private makeBaseEnviron(): BaseEnviron {
-    if (this.setupEnviron !== WSGIServer.prototype.setupEnviron) this.hasOthers = true;
-    this.ownBaseEnviron = this.setupEnviron();
+    this.ownBaseEnviron ??= this.setupEnviron();
     return this.ownBaseEnviron;
   }
 
@@ -47,7 +56,7 @@ export class WSGIServer extends HTTPServer {
 
   /** The application. Throws `ERR_RYEGATE_APPLICATION` when there is none. */
   getApp(): Application {
-    if (this.ownApplication === null) throw noApplicationError();
+    if (this.ownApplication === undefined) throw noApplicationError();
     return this.ownApplication;
   }
 
@@ -64,7 +73,29 @@ export class WSGIServer extends HTTPServer {
   }
 }
 
+const { setupEnviron } = WSGIServer.prototype;
+const baseEnviron = findProperty(WSGIServer.prototype, 'baseEnviron')?.get;
+
+/** Whether a subclass makes base environs in a way of its own. */
+function isOverridden(server: WSGIServer): boolean {
+  if (server.setupEnviron !== setupEnviron) return true;
+  return findProperty(server, 'baseEnviron')?.get !== baseEnviron;
+}
+
+function findProperty(object: object, name: string): PropertyDescriptor | undefined {
+  for (let at: object | null = object; at !== null; at = Object.getPrototypeOf(at)) {
+    const found = Object.getOwnPropertyDescriptor(at, name);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
 const NOBODY: Remote = { address: '', port: '' };
+
+function toRemote(clientAddress: ClientAddress): Remote {
+  const [address, port] = typeof clientAddress === 'string' ? ['', ''] : clientAddress;
+  return { address, port: String(port) };
+}
 
 function noApplicationError(): RyegateError {
   return new RyegateError(
@@ -80,25 +111,23 @@ export class WSGIRequestHandler extends BaseHTTPRequestHandler {
    * The client's address as text, which takes 1 % of a small request to make, and the array that it
    * was made of.
    */
-  private remote: Remote = NOBODY;
-  private remoteOf: ClientAddress | null = null;
+  private ownRemote: Remote = NOBODY;
+  private ownRemoteOf: ClientAddress | null = null;
 
   /** The environ of the request. */
   getEnviron(): Environ {
-    const { httpRequest, server } = this;
-    if (this.clientAddress !== this.remoteOf) this.readAddress();
-    const base = server.environBase();
+    const { httpRequest, server, clientAddress } = this;
+    if (clientAddress !== this.ownRemoteOf) {
+      this.ownRemote = toRemote(clientAddress);
+      this.ownRemoteOf = clientAddress;
+    }
+    const usual = server.usualEnviron;
+    const base = usual ?? server.baseEnviron;
+    const errors = this.getStderr();
     const usesSignal = server.getApp().usesSignal !== false;
-    const environ = makeEnviron(httpRequest, base, this.remote, this.getStderr(), usesSignal);
-    if (server.hasOthers) addOthers(environ, base);
+    const environ = makeEnviron(httpRequest, base, this.ownRemote, errors, usesSignal);
+    if (base !== usual) addOthers(environ, base);
     return environ;
-  }
-
-  private readAddress(): void {
-    const { clientAddress } = this;
-    this.remoteOf = clientAddress;
-    const [address, port] = typeof clientAddress === 'string' ? ['', ''] : clientAddress;
-    this.remote = { address, port: String(port) };
   }
 
   /** `wsgi.errors`: the server's error log, which is standard error by default. */

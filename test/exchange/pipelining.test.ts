@@ -221,6 +221,26 @@ describeBackends('pipelined requests', (selector) => {
     for (const open of gates) open();
   });
 
+  it('are answered by turns, also behind a head that came in two pieces', async () => {
+    const turns = new Set<number>();
+    const app: Application = (environ, startResponse) => {
+      turns.add(exchange.server.reactor.turns);
+      return path(environ, startResponse);
+    };
+    const exchange = serve(app, { selector, limits: { pipelinedPerTurn: 1 } });
+    const requests = pipelined(6);
+    const turnsFor = async (pieces: string[]): Promise<number> => {
+      const client = await exchange.client();
+      turns.clear();
+      await exchange.sendApart(client, pieces);
+      await expectInOrder(client, 6);
+      return turns.size;
+    };
+    const whole = await turnsFor([requests]);
+    expect(whole).toBeGreaterThanOrEqual(5);
+    expect(await turnsFor([requests.slice(0, 8), requests.slice(8)])).toBe(whole);
+  });
+
   it('of a flood are held back while each turn serves its share: memory is bounded', async () => {
     const exchange = serve(path, { selector, limits: { pipelinedPerTurn: 1 } });
     const client = await exchange.client();
