@@ -248,11 +248,8 @@ export class Response {
     const constant = constantHeaders(headers);
     const given = constant === undefined ? scanFields(headers) : constant.given;
     this.owner.responseBegins(this);
-    const isKnown =
-      constant !== undefined &&
-      this.keepAlive &&
-      this.startKnown(constant, given, status, headers, length, body);
-    if (!isKnown) this.startAnew(constant, given, status, headers, length, body);
+    if (this.startKnown(constant, status, headers, length, body)) return;
+    this.startAnew(constant, given, status, headers, length, body);
   }
 
   /**
@@ -260,13 +257,14 @@ export class Response {
    * it is another one: then nothing has been done.
    */
   private startKnown(
-    constant: ConstantHeaders,
-    given: GivenFields,
+    constant: ConstantHeaders | undefined,
     status: string,
     headers: HeaderList,
     length: number,
     body: Chunk | null,
   ): boolean {
+    if (constant === undefined || !this.keepAlive) return false;
+    const { given } = constant;
     const { method } = this.context;
     const code = codeOf(status);
     if (bodyForbidden(code) || method === 'HEAD' || method === 'CONNECT') return false;
