@@ -321,13 +321,8 @@ export class Response {
       this.declared === length &&
       this.framing === 'length';
     const sink = this.sink as Required<ByteSink>;
-    const told = sized ? this.declared : -1;
-    if (isWhole) {
-      sink.writeMessage(head, told, body, length);
-      this.written = length;
-    } else {
-      sink.writeMessage(head, told, '', 0);
-    }
+    this.written = isWhole ? length : 0;
+    sink.writeMessage(head, sized ? this.declared : -1, isWhole ? body : '', this.written);
   }
 
   /** Whether the response must not say how long its body is; RFC 9110 section 8.6. */
