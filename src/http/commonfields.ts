@@ -34,8 +34,8 @@ let last: CommonFields | null = null;
  * The last is kept: mostly there is one server in a process.
  */
 export function commonFields(settings: ResponseSettings, turn: number): CommonFields {
-  const isLast = last !== null && last.turn === turn && last.settings === settings;
-  return isLast ? (last as CommonFields) : readCommonFields(settings, turn);
+  if (last !== null && last.turn === turn && last.settings === settings) return last;
+  return readCommonFields(settings, turn);
 }
 
 function readCommonFields(settings: ResponseSettings, turn: number): CommonFields {

@@ -478,15 +478,6 @@ export class HTTPConnection implements Protocol, Deferred, IntakeOwner, Response
   }
 
   responseEnded(response: Response): void {
-    const isPlain = response.keepAlive && response.status < 500 && this.state === 'responding';
-    if (isPlain && !this.lastRequest && this.intake === null && this.handlerClock === null) {
-      this.next();
-    } else {
-      this.endOther(response);
-    }
-  }
-
-  private endOther(response: Response): void {
     if (response.status >= 500) this.settings.counters.failed += 1;
     this.handlerClock?.stop();
     if (this.state === 'refused' || !response.keepAlive || this.lastRequest) {

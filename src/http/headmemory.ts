@@ -13,9 +13,10 @@ const holders: (HeadMemory | undefined)[] = [];
 let pool: DataView | null = null;
 let lastPlace = 0;
 
-/** Whether the `length` bytes at `offset` of the pool are what stands at `start`. */
+/** Whether the `length` bytes behind the first `skipped` of a place are what stands at `start`. */
 function matches(
-  offset: number,
+  place: number,
+  skipped: number,
   length: number,
   bytes: Buffer,
   start: number,
@@ -28,6 +29,7 @@ function matches(
   // spelling, or may be taken for zero where a thread flushes the smallest to it, begin with a NUL
   // or 0x80, and are not kept. What is no number equals nothing, and so is parsed.
   // The last eight may be some that were compared before.
+  const offset = place * MOST_BYTES + skipped;
   const last = length - 8;
   for (let i = 0; i < last; i += 8) {
     if (ours.getFloat64(offset + i, true) !== theirs.getFloat64(start + i, true)) return false;
@@ -49,8 +51,6 @@ export class HeadMemory {
   /** Bytes of the kept head; for others to read. */
   length = 0;
   private readonly place: number;
-  /** Where the place begins in the pool. */
-  private readonly offset: number;
   private tries = TRIES;
   /** Bytes of the fields of the last head that was parsed. */
   private lastLength = 0;
@@ -58,15 +58,14 @@ export class HeadMemory {
   constructor() {
     lastPlace = (lastPlace + 1) % PLACES;
     this.place = lastPlace;
-    this.offset = lastPlace * MOST_BYTES;
   }
 
   /** The head that begins at `start`, if it is the kept one; it takes `length` bytes then. */
   recall(bytes: Buffer, start: number, end: number): RequestHead | null {
-    const isSame = this.head !== null && matches(this.offset, this.length, bytes, start, end);
-    if (!isSame) return null;
+    const { head } = this;
+    if (head === null || !matches(this.place, 0, this.length, bytes, start, end)) return null;
     this.tries = TRIES;
-    return this.head;
+    return head;
   }
 
   /**
@@ -75,16 +74,15 @@ export class HeadMemory {
    */
   recallFields(bytes: Buffer, from: number, end: number, head: RequestHead): number {
     const known = this.head;
-    const { offset, lineLength, length } = this;
-    if (known === null || !matches(offset + lineLength, length - lineLength, bytes, from, end)) {
-      return 0;
-    }
+    const { place, lineLength } = this;
+    const length = this.length - lineLength;
+    if (known === null || !matches(place, lineLength, length, bytes, from, end)) return 0;
     head.fields = known.fields;
     head.contentLength = known.contentLength;
     head.chunked = known.chunked;
     head.keepAlive = known.keepAlive;
     head.expectContinue = known.expectContinue;
-    return length - lineLength;
+    return length;
   }
 
   /** Keeps the head at `start..end`, which was parsed, if it seems worth it. */
@@ -103,7 +101,7 @@ export class HeadMemory {
     // The first of them cannot be in a head that was parsed.
     if (bytes.subarray(start, end).includes(0x80)) return;
     pool ??= new DataView(new ArrayBuffer(PLACES * MOST_BYTES));
-    bytes.copy(new Uint8Array(pool.buffer), this.offset, start, end);
+    bytes.copy(new Uint8Array(pool.buffer), this.place * MOST_BYTES, start, end);
     const holder = holders[this.place];
     if (holder !== undefined) holder.head = null;
     holders[this.place] = this;

@@ -130,13 +130,13 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
     } catch (error) {
       this.#fail(error);
     }
-    if (this.journal !== null) this.#settle(this.journal);
+    this.#settle();
   }
 
   refuse(request: HTTPRequest, error: HTTPError): void {
     this.#begin(request);
     this.#answer(error.status, error.message);
-    if (this.journal !== null) this.#settle(this.journal);
+    this.#settle();
   }
 
   abandon(request: HTTPRequest): void {
@@ -205,8 +205,8 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
   }
 
   /** Whatever has ended the response. */
-  #settle(journal: RequestJournal): void {
-    if (journal.isDue) this.tryLogAccess();
+  #settle(): void {
+    if (this.journal?.isDue) this.tryLogAccess();
   }
 
   #observe(done: unknown): void {
@@ -243,12 +243,12 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
       () => {
         if (!current()) return;
         this.#complete();
-        if (this.journal !== null) this.#settle(this.journal);
+        this.#settle();
       },
       (error) => {
         if (!current()) return;
         this.#fail(error);
-        if (this.journal !== null) this.#settle(this.journal);
+        this.#settle();
       },
     );
     if (this.request.blocking) this.#fail(asyncUnderSync(what));
@@ -407,6 +407,7 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
   }
 }
 
+/** As it was before anybody could replace it. */
 const { logRequest } = BaseHTTPRequestHandler.prototype;
 
 function isClientGone(error: unknown): boolean {

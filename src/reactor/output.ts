@@ -41,6 +41,7 @@ const LAST = 4;
  */
 export class Output {
   private readonly slabs: Slabs;
+  /** Of the slabs, for every message: the bytes, and the list of runs. */
   private readonly slab: Slabs['output'];
   private readonly runs: Int32Array;
   private readonly owners: StreamSocket[] = [];

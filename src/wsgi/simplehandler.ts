@@ -40,15 +40,15 @@ export class SimpleHandler extends BaseHandler {
     stdout: OutputFile | Response,
     stderr: ErrorStream,
     environ: Environ,
-    multithread?: boolean,
-    multiprocess?: boolean,
+    multithread: boolean = true,
+    multiprocess: boolean = false,
   ) {
     super(stdout instanceof Response ? stdout : responseTo(stdout, stderr, environ));
     this.stdin = stdin;
     this.stderr = stderr;
     this.baseEnv = environ;
-    const isUsual = this.wsgiMultithread === multithread && this.wsgiMultiprocess === multiprocess;
-    if (!isUsual) setFlags(this, multithread, multiprocess);
+    if (this.wsgiMultithread !== multithread) setOwn(this, 'wsgiMultithread', multithread);
+    if (this.wsgiMultiprocess !== multiprocess) setOwn(this, 'wsgiMultiprocess', multiprocess);
   }
 
   protected override getStdin(): InputReader {
@@ -62,11 +62,6 @@ export class SimpleHandler extends BaseHandler {
   protected override addCGIVars(): void {
     this.environ = { ...this.baseEnv };
   }
-}
-
-function setFlags(handler: SimpleHandler, multithread = true, multiprocess = false): void {
-  if (handler.wsgiMultithread !== multithread) setOwn(handler, 'wsgiMultithread', multithread);
-  if (handler.wsgiMultiprocess !== multiprocess) setOwn(handler, 'wsgiMultiprocess', multiprocess);
 }
 
 /** A subclass may have a getter of that name, which cannot be assigned to. */
