@@ -13,7 +13,7 @@ import type { Workload } from './workload.ts';
 const OVERHEAD = 0.1;
 
 /** One of those that are compared: a server, and what it is asked for. */
-interface Entrant {
+export interface Entrant {
   readonly name: string;
   readonly server: RunningServer;
   readonly workload: Workload;
@@ -84,7 +84,7 @@ export function raceSeconds({ entrants }: Race, context: Context): number {
 }
 
 /** The floor, giving the same answer; null where it would only measure the copying of bytes. */
-async function floorEntrant(context: Context, race: Race): Promise<Entrant | null> {
+export async function floorEntrant(context: Context, race: Race): Promise<Entrant | null> {
   const { answer, task } = race;
   if (answer === null || isLarge(task)) return null;
   const { workload } = task;

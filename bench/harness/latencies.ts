@@ -1,9 +1,9 @@
 import { openLoop } from '../load/openloop.ts';
 import { sendMeasured } from '../load/send.ts';
-import type { Peer, RunningServer } from '../servers/index.ts';
 import { PLAIN_HELLO } from '../workloads.ts';
+import { type Entrant, floorEntrant, type Race } from './compare.ts';
 import { attempt, attemptRounds, type Context } from './context.ts';
-import type { Latency, LatencySample } from './results.ts';
+import { FLOOR, type Latency, type LatencySample } from './results.ts';
 import { LATENCY } from './settings.ts';
 
 /** Of what the reference can do. */
@@ -17,30 +17,27 @@ const OVERHEAD = 1;
 /** At more than this share of what a server can do, what is measured is the length of its queue. */
 const MOST = 0.9;
 
-interface Entrant {
-  readonly name: string;
-  readonly server: RunningServer;
+interface Tried extends Entrant {
   /** Requests a second. */
   readonly capacity: number;
 }
 
+/** About how long it takes for `count` servers and the floor, in seconds. */
 export function latencySeconds(count: number, { settings }: Context): number {
-  return count * (TRIAL + SHARES.length * settings.rounds * (settings.seconds + OVERHEAD));
+  return (count + 1) * (TRIAL + SHARES.length * settings.rounds * (settings.seconds + OVERHEAD));
 }
 
-async function trials(
-  context: Context,
-  servers: ReadonlyMap<Peer, RunningServer>,
-): Promise<Entrant[]> {
-  const entrants: Entrant[] = [];
-  for (const [{ name }, server] of servers) {
+async function trials(context: Context, entrants: readonly Entrant[]): Promise<Tried[]> {
+  const tried: Tried[] = [];
+  for (const entrant of entrants) {
+    const { name, server, workload } = entrant;
     context.progress.step(`capacity, ${name}`, TRIAL);
     const result = await attempt(context, name, LATENCY, () =>
-      sendMeasured(PLAIN_HELLO, server, PLAIN_HELLO.workload, TRIAL),
+      sendMeasured(PLAIN_HELLO, server, workload, TRIAL),
     );
-    if (result) entrants.push({ name, server, capacity: result.requests / result.seconds });
+    if (result) tried.push({ ...entrant, capacity: result.requests / result.seconds });
   }
-  return entrants;
+  return tried;
 }
 
 function atRate(
@@ -50,9 +47,8 @@ function atRate(
 ): Promise<Record<string, LatencySample[]>> {
   const { progress, settings } = context;
   const { rounds, seconds } = settings;
-  const { workload } = PLAIN_HELLO;
   return attemptRounds(context, LATENCY, entrants, rounds, (entrant, round) => {
-    const { name, server } = entrant;
+    const { name, server, workload } = entrant;
     progress.step(
       `latency at ${rate}/s, round ${round + 1}/${rounds}, ${name}`,
       seconds + OVERHEAD,
@@ -61,13 +57,23 @@ function atRate(
   });
 }
 
-/** Latency at fixed rates: shares of what node:http, or else the first server, can do. */
-export async function measureLatencies(
-  context: Context,
-  servers: ReadonlyMap<Peer, RunningServer>,
-): Promise<Latency[]> {
-  const entrants = await trials(context, servers);
-  const reference = entrants.find(({ name }) => name === REFERENCE) ?? entrants[0];
+/**
+ * Latency at fixed rates: shares of what node:http, or else the first server, can do. That of the
+ * floor tells what the machine and its neighbours make of it.
+ */
+export async function measureLatencies(context: Context, race: Race): Promise<Latency[]> {
+  const floor = await floorEntrant(context, race);
+  try {
+    const entrants = floor ? [floor, ...race.entrants] : race.entrants;
+    return await atShares(context, await trials(context, entrants));
+  } finally {
+    await floor?.server.stop();
+  }
+}
+
+async function atShares(context: Context, entrants: readonly Tried[]): Promise<Latency[]> {
+  const servers = entrants.filter(({ name }) => name !== FLOOR);
+  const reference = servers.find(({ name }) => name === REFERENCE) ?? servers[0];
   if (reference === undefined) return [];
   const latencies: Latency[] = [];
   for (const share of SHARES) {

@@ -2,10 +2,22 @@ import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { checkAnswers } from '../../bench/harness/compare.ts';
+import type { Context } from '../../bench/harness/context.ts';
+import { measureLatencies } from '../../bench/harness/latencies.ts';
+import { Progress } from '../../bench/harness/progress.ts';
+import { parseSettings } from '../../bench/harness/settings.ts';
 import { makeTestFolder } from '../../bench/harness/testfiles.ts';
 import { PATHS, type Route } from '../../bench/harness/workload.ts';
 import { startFloor } from '../../bench/servers/floor.ts';
-import { type Peer, peers, type RunningServer } from '../../bench/servers/index.ts';
+import {
+  choosePeers,
+  type Peer,
+  peers,
+  type RunningServer,
+  withServers,
+} from '../../bench/servers/index.ts';
+import { PLAIN_HELLO } from '../../bench/workloads.ts';
 import { root } from '../support/programs.ts';
 import { RawClient } from '../support/rawclient.ts';
 import { requireDist } from '../support/servers.ts';
@@ -112,3 +124,21 @@ it('no two servers have one name', () => {
   const names = peers.map(({ name }) => name);
   expect(names).toEqual([...new Set(names)]);
 });
+
+it('latency is measured of the floor too, at shares of what a server can do', async () => {
+  const settings = parseSettings(['--rounds', '1', '--seconds', '1']);
+  const progress = new Progress({ write: () => {} });
+  const context: Context = { settings, progress, failures: [] };
+  const latencies = await withServers(choosePeers(['node']), '', async (servers) =>
+    measureLatencies(context, await checkAnswers(context, PLAIN_HELLO, servers)),
+  );
+  expect(context.failures).toEqual([]);
+  expect(latencies.map(({ share, of }) => [share, of])).toEqual([
+    [0.1, 'node'],
+    [0.5, 'node'],
+  ]);
+  for (const { samples } of latencies) {
+    expect(Object.keys(samples)).toEqual(['floor', 'node']);
+    expect(Object.values(samples).map((own) => own.length)).toEqual([1, 1]);
+  }
+}, 60_000);
