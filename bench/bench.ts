@@ -37,7 +37,7 @@ import {
 import { IDLE, LATENCY, parseSettings, type Settings } from './harness/settings.ts';
 import { makeTestFolder } from './harness/testfiles.ts';
 import { choosePeers, type Peer, peers, type RunningServer, withServers } from './servers/index.ts';
-import { PLAIN_HELLO, sizesOf, TASK_NAMES, type Task, tasksOf } from './workloads.ts';
+import { sizesOf, TASK_NAMES, type Task, tasksOf } from './workloads.ts';
 
 type Servers = ReadonlyMap<Peer, RunningServer>;
 
@@ -91,9 +91,7 @@ async function compareServers(
   for (const race of races) progress.plan(raceSeconds(race, context));
   const comparisons = await compareAll(context, races);
   const wanted = settings.loads.includes(LATENCY);
-  const latencies = wanted
-    ? await measureLatencies(context, await checkAnswers(context, PLAIN_HELLO, keeping))
-    : [];
+  const latencies = wanted ? await measureLatencies(context, keeping) : [];
   progress.clear();
   for (const latency of latencies) show(latencyPart(latency));
   return { comparisons, latencies, keeping: [...keeping.keys()] };

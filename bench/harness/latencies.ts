@@ -1,7 +1,8 @@
 import { openLoop } from '../load/openloop.ts';
 import { sendMeasured } from '../load/send.ts';
+import type { Peer, RunningServer } from '../servers/index.ts';
 import { PLAIN_HELLO } from '../workloads.ts';
-import { type Entrant, floorEntrant, type Race } from './compare.ts';
+import { checkAnswers, type Entrant, floorEntrant } from './compare.ts';
 import { attempt, attemptRounds, type Context } from './context.ts';
 import { FLOOR, type Latency, type LatencySample } from './results.ts';
 import { LATENCY } from './settings.ts';
@@ -61,7 +62,11 @@ function atRate(
  * Latency at fixed rates: shares of what node:http, or else the first server, can do. That of the
  * floor tells what the machine and its neighbours make of it.
  */
-export async function measureLatencies(context: Context, race: Race): Promise<Latency[]> {
+export async function measureLatencies(
+  context: Context,
+  servers: ReadonlyMap<Peer, RunningServer>,
+): Promise<Latency[]> {
+  const race = await checkAnswers(context, PLAIN_HELLO, servers);
   const floor = await floorEntrant(context, race);
   try {
     const entrants = floor ? [floor, ...race.entrants] : race.entrants;

@@ -1,28 +1,28 @@
 import { expect, it } from 'vitest';
-import { attemptRounds, type Context } from '../../bench/harness/context.ts';
+import { attemptRounds } from '../../bench/harness/context.ts';
 import { BenchError } from '../../bench/harness/processes.ts';
-import { Progress } from '../../bench/harness/progress.ts';
-import { parseSettings } from '../../bench/harness/settings.ts';
-
-function context(): Context {
-  const progress = new Progress({ write: () => {} });
-  return { settings: parseSettings([]), progress, failures: [] };
-}
+import { quietContext } from './quietcontext.ts';
 
 const ENTRANTS = [{ name: 'a' }, { name: 'b' }, { name: 'c' }];
 
 it('rounds begin with another server each time, and are numbered from 0 on', async () => {
   const order: string[] = [];
-  const samples = await attemptRounds(context(), 'load', ENTRANTS, 3, async ({ name }, round) => {
-    order.push(name);
-    return `${name}${round}`;
-  });
+  const samples = await attemptRounds(
+    quietContext(),
+    'load',
+    ENTRANTS,
+    3,
+    async ({ name }, round) => {
+      order.push(name);
+      return `${name}${round}`;
+    },
+  );
   expect(order.join('')).toBe('abcbcacab');
   expect(samples).toEqual({ a: ['a0', 'a1', 'a2'], b: ['b0', 'b1', 'b2'], c: ['c0', 'c1', 'c2'] });
 });
 
 it('a server that fails is left out, asked no more, and noted; the others go on', async () => {
-  const shared = context();
+  const shared = quietContext();
   const asked: string[] = [];
   const samples = await attemptRounds(shared, 'load', ENTRANTS, 3, async ({ name }, round) => {
     asked.push(name);
@@ -38,5 +38,7 @@ it("a mistake of the bench's own ends the run", async () => {
   const mistake = async (): Promise<number> => {
     throw new TypeError('a mistake');
   };
-  await expect(attemptRounds(context(), 'load', ENTRANTS, 1, mistake)).rejects.toThrow('a mistake');
+  await expect(attemptRounds(quietContext(), 'load', ENTRANTS, 1, mistake)).rejects.toThrow(
+    'a mistake',
+  );
 });

@@ -2,11 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { checkAnswers } from '../../bench/harness/compare.ts';
-import type { Context } from '../../bench/harness/context.ts';
 import { measureLatencies } from '../../bench/harness/latencies.ts';
-import { Progress } from '../../bench/harness/progress.ts';
-import { parseSettings } from '../../bench/harness/settings.ts';
 import { makeTestFolder } from '../../bench/harness/testfiles.ts';
 import { PATHS, type Route } from '../../bench/harness/workload.ts';
 import { startFloor } from '../../bench/servers/floor.ts';
@@ -17,10 +13,10 @@ import {
   type RunningServer,
   withServers,
 } from '../../bench/servers/index.ts';
-import { PLAIN_HELLO } from '../../bench/workloads.ts';
 import { root } from '../support/programs.ts';
 import { RawClient } from '../support/rawclient.ts';
 import { requireDist } from '../support/servers.ts';
+import { quietContext } from './quietcontext.ts';
 
 const folder = makeTestFolder(['4k']);
 const file = folder.files[0] as (typeof folder.files)[number];
@@ -126,11 +122,9 @@ it('no two servers have one name', () => {
 });
 
 it('latency is measured of the floor too, at shares of what a server can do', async () => {
-  const settings = parseSettings(['--rounds', '1', '--seconds', '1']);
-  const progress = new Progress({ write: () => {} });
-  const context: Context = { settings, progress, failures: [] };
-  const latencies = await withServers(choosePeers(['node']), '', async (servers) =>
-    measureLatencies(context, await checkAnswers(context, PLAIN_HELLO, servers)),
+  const context = quietContext('--rounds', '1', '--seconds', '1');
+  const latencies = await withServers(choosePeers(['node']), '', (servers) =>
+    measureLatencies(context, servers),
   );
   expect(context.failures).toEqual([]);
   expect(latencies.map(({ share, of }) => [share, of])).toEqual([
