@@ -9,15 +9,19 @@ import {
   type Results,
 } from './results.ts';
 import { type Spread, short, showSpread, spread } from './statistics.ts';
-import { type Summary, summarize } from './summary.ts';
+import { overFloor, type Summary, summarize } from './summary.ts';
 import { table } from './table.ts';
 
 const CLOSES_NOTE =
   '\n\n(closes): it ends each connection after one answer, so each request has its own.';
 
-/** The cost of a server over that of another in the same rounds; of itself it is 1. */
+/**
+ * The cost of a server over that of another in the same rounds, or over the floor's in turns with
+ * it; of itself it is 1.
+ */
 function over(comparison: Comparison, summary: Summary, other: string): Spread | undefined {
   if (summary.server === other) return { median: 1, min: 1, max: 1 };
+  if (other === FLOOR) return overFloor(comparison.samples[summary.server] ?? []);
   const ratio = summary.ratios[other];
   return comparison.withLoad ? ratio?.sum : ratio?.server;
 }
@@ -40,6 +44,12 @@ export function baseName(base: string): string {
   return base === FLOOR ? 'the floor' : base;
 }
 
+/** The cost over the floor while the machine was quiet, and for what part of the time it was. */
+function whenQuiet({ quiet }: Comparison, { server }: Summary): string {
+  const own = quiet[server];
+  return own === undefined ? '-' : `${short(own.over)} (${percent(own.share)})`;
+}
+
 function percent(share: number): string {
   return `${Math.round(share * 100)} %`;
 }
@@ -50,6 +60,7 @@ function comparisonTable(comparison: Comparison): string {
     'server',
     comparison.withLoad ? 'server + load, us/request' : 'us/request',
     `over ${baseName(base)}`,
+    ...(base === FLOOR ? ['while quiet'] : []),
     `times ${OURS}`,
     'requests/s',
     'server busy',
@@ -63,6 +74,7 @@ function comparisonTable(comparison: Comparison): string {
     comparison.closing[summary.server] ? `${summary.server} (closes)` : summary.server,
     showSpread(comparison.withLoad ? summary.sum : summary.serverCost),
     showSpread(summary.over),
+    ...(base === FLOOR ? [whenQuiet(comparison, summary)] : []),
     times(summary),
     short(summary.requestsPerSecond),
     percent((summary.serverCost.median * summary.requestsPerSecond) / 1e6),

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { BenchError } from './processes.ts';
+import type { Quiet } from './spells.ts';
 import type { Sample } from './summary.ts';
 
 /** Where and with what the figures came about. */
@@ -39,6 +40,8 @@ export interface Comparison {
   readonly closing: Readonly<Record<string, true>>;
   /** By the server's name, in the order of the rounds. */
   readonly samples: Readonly<Record<string, readonly Sample[]>>;
+  /** By the server's name, where there is a floor. */
+  readonly quiet: Readonly<Record<string, Quiet>>;
 }
 
 /** Microseconds from when a request was due to the end of its answer. */

@@ -46,7 +46,7 @@ const FULL_IDLE = { rounds: 3, seconds: 5 };
 const QUICK = {
   rounds: '3',
   seconds: '1',
-  only: 'ryegate,ryegate-signal,nginx,bun,node',
+  only: 'ryegate,nginx,bun,node',
   loads: 'hello-64,varied,pipelined,file-4k,idle',
 };
 const QUICK_IDLE = { rounds: 1, seconds: 1 };

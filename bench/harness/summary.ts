@@ -6,6 +6,8 @@ export interface Sample {
   readonly seconds: number;
   readonly serverCost: number;
   readonly loadCost: number;
+  /** The floor's cost, measured in turns with the server; not with large files. */
+  readonly floor?: number;
 }
 
 /** Costs of one server divided by those of another in the same rounds. */
@@ -34,6 +36,14 @@ function ratio(own: readonly Sample[], other: readonly Sample[]): Ratio {
     server: pairedRatio(own.map(serverCost), other.map(serverCost)),
     sum: pairedRatio(own.map(sum), other.map(sum)),
   };
+}
+
+/** Costs over the floor's. */
+export function overFloor(samples: readonly Sample[]): Spread {
+  return pairedRatio(
+    samples.map(serverCost),
+    samples.map(({ floor }) => floor ?? Number.NaN),
+  );
 }
 
 /** What the samples of each server say, by its name. */

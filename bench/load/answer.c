@@ -82,6 +82,9 @@ static size_t skip(int fd, size_t most) {
 struct answer learn_answer(int fd, bool to_end) {
   const struct timeval patience = {.tv_sec = 10};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  // Another server's may be in it. What is read as text ends with a NUL.
+  memset(buffer, 0, buffered);
+  buffered = 0;
   long long framed;
   while ((framed = framed_size()) == INCOMPLETE) {
     if (buffered == BUFFER_BYTES) fail("head, or chunks, of more than %d bytes", BUFFER_BYTES);

@@ -1,4 +1,5 @@
 import { compile } from '../harness/compile.ts';
+import type { Workload } from '../harness/workload.ts';
 import { generate } from './generator.ts';
 import type { Load, LoadResult, WorkloadSettings } from './load.ts';
 
@@ -12,10 +13,15 @@ export const blast: Load<WorkloadSettings> = {
     compile('blast');
   },
   run: ({ server, workload, seconds }) => {
-    const { connections, pipelined, close, varied, request } = workload;
-    const options = ['-c', `${connections}`, '-p', `${pipelined}`, '-d', `${seconds}`];
-    if (close) options.push('-x');
-    if (varied !== null) options.push('-v', varied);
-    return generate<LoadResult>('blast', options, server.port, request);
+    const options = [...blastOptions(workload), '-d', `${seconds}`];
+    return generate<LoadResult>('blast', options, server.port, workload.request);
   },
 };
+
+/** What the program is told of a load. */
+export function blastOptions({ connections, pipelined, close, varied }: Workload): string[] {
+  const options = ['-c', `${connections}`, '-p', `${pipelined}`];
+  if (close) options.push('-x');
+  if (varied !== null) options.push('-v', varied);
+  return options;
+}

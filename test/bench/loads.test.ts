@@ -145,6 +145,97 @@ describe('blast', () => {
   });
 });
 
+describe('blast with servers in turns', () => {
+  interface Turn {
+    requests: number;
+    seconds: number;
+    server: number;
+    load: number;
+  }
+
+  async function inTurns(options: string, ...servers: string[]): Promise<Turn[][]> {
+    const args = [...options.split(' '), ...servers, join(folder, 'request')];
+    const program = start(join(folder, 'blast'), args);
+    await program.exit;
+    expect(program.stderr).toBe('');
+    return JSON.parse(program.stdout);
+  }
+
+  function sum(turns: Turn[] | undefined, what: keyof Turn): number {
+    return (turns ?? []).reduce((total, turn) => total + turn[what], 0);
+  }
+
+  test('has each turn between two of the first, and leaves none out', async () => {
+    const order: string[] = [];
+    const counts: Record<string, number> = { first: 0, second: 0 };
+    const listening = (name: string): Promise<number> =>
+      serve((_request, response) => {
+        counts[name] = (counts[name] ?? 0) + 1;
+        if (order.at(-1) !== name) order.push(name);
+        // Answers of two sizes, each of which has to be learned.
+        response.end(name);
+      });
+    const ports = [await listening('first'), await listening('second')];
+    const servers = ports.map((port) => `${port}:30:${process.pid}`);
+    const [first, second] = await inTurns('-c 4 -t 3', ...servers);
+    // Both were asked once before the first turn.
+    const turns = Array.from({ length: 3 }, () => ['first', 'second']).flat();
+    expect(order).toEqual(['first', 'second', ...turns, 'first']);
+    expect([first?.length, second?.length]).toEqual([4, 3]);
+    expect(sum(first, 'requests')).toBe((counts.first as number) - 1);
+    expect(sum(second, 'requests')).toBe((counts.second as number) - 1);
+    for (const turn of [...(first as Turn[]), ...(second as Turn[])]) {
+      expect(turn.seconds).toBeGreaterThanOrEqual(0.03);
+      expect(turn.server).toBeGreaterThan(0);
+      expect(turn.load).toBeGreaterThan(0);
+    }
+  });
+
+  test('counts what a server does after its turn', async () => {
+    let isPlanned = false;
+    const burn = (): void => {
+      isPlanned = false;
+      const { user } = process.cpuUsage();
+      while (process.cpuUsage().user - user < 40_000);
+    };
+    const port = await serve((_request, response) => {
+      // In the other's turn, which is long enough for it.
+      if (!isPlanned) setTimeout(burn, 60);
+      isPlanned = true;
+      response.end('Hello, World!');
+    });
+    const hello = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello';
+    const other = await startFloor(hello);
+    const idle = `${other.port}:200:${other.pid}`;
+    const [, own] = await inTurns('-c 2 -t 3', idle, `${port}:20:${process.pid}`);
+    expect(sum(own, 'server')).toBeGreaterThan(2 * 40_000);
+  });
+
+  test.each<[string, string[], RegExp]>([
+    ['without a process', ['1:20'], /^blast: 1:20: expected PORT, or with -t PORT:MILLI/],
+    ['without a length', ['1'], /^blast: 1: expected PORT, or with -t PORT:MILLISECONDS/],
+    ['whose process has ended', ['1:20:4194304'], /^blast: the clock of process 4194304: /],
+  ])('does not take a server %s', async (_, servers, message) => {
+    const program = start(join(folder, 'blast'), ['-t', '1', ...servers, join(folder, 'request')]);
+    await program.exit;
+    expect(program.stderr).toMatch(message);
+  });
+});
+
+/** The floor, for requests as above. */
+async function startFloor(
+  answer: string,
+  ...options: string[]
+): Promise<{ port: number; pid: number }> {
+  const file = join(folder, 'answer');
+  writeFileSync(file, answer);
+  const size = `${REQUEST.length}`;
+  const args = ['--answer', file, '--request-size', size, ...options];
+  const program = start(join(folder, 'floor'), args);
+  const [, port] = await program.says(/listening on (\d+)/, 'stdout');
+  return { port: Number(port), pid: program.child.pid as number };
+}
+
 describe('openloop', () => {
   test('charges a server that stalls for all who would have come meanwhile', async () => {
     let requests = 0;
@@ -175,19 +266,7 @@ describe('openloop', () => {
 });
 
 describe('floor', () => {
-  async function startFloor(answer: string, ...options: string[]): Promise<number> {
-    const file = join(folder, 'answer');
-    writeFileSync(file, answer);
-    const size = `${REQUEST.length}`;
-    const program = start(join(folder, 'floor'), [
-      ...['--answer', file, '--request-size', size],
-      ...options,
-    ]);
-    const [, port] = await program.says(/listening on (\d+)/, 'stdout');
-    return Number(port);
-  }
-
-  async function open(port: number): Promise<RawClient> {
+  async function open({ port }: { port: number }): Promise<RawClient> {
     return await RawClient.connect(['127.0.0.1', port]);
   }
 
@@ -204,8 +283,8 @@ describe('floor', () => {
 
   test('sends a long answer whole, however slowly it is read', async () => {
     const body = Buffer.alloc(5_000_000, '0123456789').toString();
-    const port = await startFloor(`HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n${body}`);
-    const client = await open(port);
+    const floor = await startFloor(`HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n${body}`);
+    const client = await open(floor);
     await client.send(REQUEST.repeat(3));
     for (let i = 0; i < 3; i++) {
       expect((await client.response()).body.toString() === body).toBe(true);

@@ -17,7 +17,7 @@ import { comparison, RESULTS } from './sampleresults.ts';
 const [hello, , file] = RESULTS.comparisons as [Comparison, Comparison, Comparison];
 
 describe('a comparison', () => {
-  it('divides by the floor of the same round', () => {
+  it('divides by the floor that was measured in turns', () => {
     const [, ours] = ranked(hello);
     expect(ours?.server).toBe('ryegate');
     expect(ours?.over.median).toBeCloseTo(1.14);
@@ -41,12 +41,13 @@ describe('a comparison', () => {
   it('shows the cheapest first: cost, over the floor, times ours, requests, load', () => {
     const rows = tableRows(comparisonPart(hello).text);
     expect(rows.map(([name]) => name)).toEqual(Object.keys(hello.samples));
-    expect(rows[0]?.slice(1, 3)).toEqual(['10 (10..20)', '1 (1..1)']);
-    expect(rows[1]?.slice(3)).toEqual(['1 (1..1)', '100000', '114 %', '10 %']);
-    expect(rows.at(-1)?.slice(0, 4)).toEqual([
+    expect(rows[0]?.slice(1, 4)).toEqual(['10 (10..20)', '1 (1..1)', '-']);
+    expect(rows[1]?.slice(3)).toEqual(['1.09 (38 %)', '1 (1..1)', '100000', '114 %', '10 %']);
+    expect(rows.at(-1)?.slice(0, 5)).toEqual([
       'slow-python',
       '423 (400..900)',
       '42.3 (40..45)',
+      '-',
       '37.1 (36.4..37.5)',
     ]);
   });

@@ -1,11 +1,16 @@
 import type { Comparison, Results } from '../../bench/harness/results.ts';
 import type { Sample } from '../../bench/harness/summary.ts';
 
-/** Samples of servers from their costs in microseconds by round; the load costs one each. */
+/**
+ * Samples of servers from their costs in microseconds by round, with the floor of the same round
+ * beside them; the load costs one each.
+ */
 export function samples(costs: Record<string, readonly number[]>): Record<string, Sample[]> {
   const lists = Object.entries(costs).map(([name, list]) => {
-    const own = list.map((serverCost) => {
-      return { requests: 100_000, seconds: 1, serverCost, loadCost: 1 };
+    const own = list.map((serverCost, round) => {
+      const sample = { requests: 100_000, seconds: 1, serverCost, loadCost: 1 };
+      const floor = name === 'floor' ? undefined : costs.floor?.[round];
+      return floor === undefined ? sample : { ...sample, floor };
     });
     return [name, own] as const;
   });
@@ -18,7 +23,8 @@ export function comparison(
   withLoad = false,
 ): Comparison {
   const title = `${name}, a title of about the usual length`;
-  return { name, title, load: 'blast', withLoad, closing: {}, samples: samples(costs) };
+  const quiet = costs.floor ? { ryegate: { over: 1.0912, share: 0.375 } } : {};
+  return { name, title, load: 'blast', withLoad, closing: {}, samples: samples(costs), quiet };
 }
 
 /** With names that are long or have to be escaped, bars beyond the scale, and wide whiskers. */
