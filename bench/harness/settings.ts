@@ -39,13 +39,13 @@ const OPTIONS = {
   from: { type: 'string' },
 } as const;
 
-const FULL = { rounds: '5', seconds: '2', loads: LOAD_NAMES.join(',') };
+const FULL = { rounds: 5, seconds: 2, loads: LOAD_NAMES.join(',') };
 const FULL_IDLE = { rounds: 3, seconds: 5 };
 
 /** Under two minutes in all. */
 const QUICK = {
-  rounds: '3',
-  seconds: '1',
+  rounds: 3,
+  seconds: 0.75,
   only: 'ryegate,nginx,bun,node',
   loads: 'hello-64,varied,pipelined,file-4k,idle',
 };
@@ -56,8 +56,8 @@ export function parseSettings(args: string[]): Settings {
   const standard: typeof FULL & { only?: string } = values.quick ? QUICK : FULL;
   const only = values.only ?? standard.only;
   return {
-    rounds: whole('rounds', values.rounds ?? standard.rounds),
-    seconds: whole('seconds', values.seconds ?? standard.seconds),
+    rounds: values.rounds ? whole('rounds', values.rounds) : standard.rounds,
+    seconds: values.seconds ? whole('seconds', values.seconds) : standard.seconds,
     only: only?.split(',') ?? null,
     loads: listed('loads', values.loads ?? standard.loads, LOAD_NAMES),
     idle: values.quick ? QUICK_IDLE : FULL_IDLE,

@@ -18,11 +18,11 @@ describe('the options', () => {
 
   it('are few with --quick, which others override', () => {
     const quick = parseSettings(['--quick']);
-    expect(quick).toMatchObject({ rounds: 3, seconds: 1, idle: { rounds: 1 } });
+    expect(quick).toMatchObject({ rounds: 3, seconds: 0.75, idle: { rounds: 1 } });
     expect(quick.loads).toEqual(['hello-64', 'varied', 'pipelined', 'file-4k', 'idle']);
     expect(parseSettings(['--quick', '--rounds', '7', '--only', 'bun,node'])).toMatchObject({
       rounds: 7,
-      seconds: 1,
+      seconds: 0.75,
       only: ['bun', 'node'],
     });
   });
