@@ -177,11 +177,9 @@ function mapped<From, To>(
 
 /** The floor's own sample of each round: it was measured beside all servers. */
 function floorSamples(turns: Readonly<Record<string, readonly Turns[]>>): Sample[] {
-  const [first = [], ...others] = Object.values(turns);
-  return first.map(({ floor }, round) => {
-    const beside = others.flatMap((own) => own[round]?.floor ?? []);
-    return together([...floor, ...beside]);
-  });
+  const all = Object.values(turns);
+  const rounds = all[0] ?? [];
+  return rounds.map((_, round) => together(all.flatMap((own) => own[round]?.floor ?? [])));
 }
 
 /** Measures all entrants in interleaved rounds, in turns with the floor. Null when nobody is left. */

@@ -56,8 +56,8 @@ export function parseSettings(args: string[]): Settings {
   const standard: typeof FULL & { only?: string } = values.quick ? QUICK : FULL;
   const only = values.only ?? standard.only;
   return {
-    rounds: values.rounds ? whole('rounds', values.rounds) : standard.rounds,
-    seconds: values.seconds ? whole('seconds', values.seconds) : standard.seconds,
+    rounds: values.rounds === undefined ? standard.rounds : whole('rounds', values.rounds),
+    seconds: values.seconds === undefined ? standard.seconds : whole('seconds', values.seconds),
     only: only?.split(',') ?? null,
     loads: listed('loads', values.loads ?? standard.loads, LOAD_NAMES),
     idle: values.quick ? QUICK_IDLE : FULL_IDLE,

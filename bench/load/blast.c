@@ -121,6 +121,8 @@ static void add_server(const char* text) {
   if (*rest != '\0' || (settings.turns > 0) != timed) {
     fail("%s: expected PORT, or with -t PORT:MILLISECONDS:PID[,PID...]", text);
   }
+  added->connections = allocate((size_t)settings.connections, sizeof(struct connection));
+  added->turns = allocate((size_t)settings.turns + 1, sizeof(struct turn));
 }
 
 static void parse(int argc, char** argv) {
@@ -166,7 +168,6 @@ static void learn(void) {
   server->begun = server->finished = 1;
   server->close = settings.close || server->answer.closes;
   if (server->close && settings.pipelined > 1) fail("-p needs connections that stay open");
-  server->connections = allocate((size_t)settings.connections, sizeof(struct connection));
 }
 
 static bool may_begin(void) {
@@ -283,15 +284,10 @@ static double microseconds(clockid_t clock) {
   return (double)time.tv_sec * 1e6 + (double)time.tv_nsec / 1e3;
 }
 
-static double used_by(const struct server* by) {
-  double sum = 0;
-  for (int i = 0; i < by->processes; i++) sum += microseconds(by->clocks[i]);
-  return sum;
-}
-
-// Ends the account of the last turn of `server`, if it has had one.
+// Ends the account of the server's last turn, if it has had one.
 static void settle(void) {
-  const double used = used_by(server);
+  double used = 0;
+  for (int i = 0; i < server->processes; i++) used += microseconds(server->clocks[i]);
   if (server->taken > 0) server->turns[server->taken - 1].server = used - server->used;
   server->used = used;
 }
@@ -330,7 +326,6 @@ static void prepare(void) {
   for (int i = 0; i < settings.connections && !server->close; i++) {
     open_connection(&server->connections[i]);
   }
-  server->turns = allocate((size_t)settings.turns + 1, sizeof(struct turn));
 }
 
 static void run_in_turns(void) {

@@ -13,8 +13,8 @@ export const blast: Load<WorkloadSettings> = {
     compile('blast');
   },
   run: ({ server, workload, seconds }) => {
-    const options = [...blastOptions(workload), '-d', `${seconds}`];
-    return generate<LoadResult>('blast', options, server.port, workload.request);
+    const args = [...blastOptions(workload), '-d', `${seconds}`, `${server.port}`];
+    return generate<LoadResult>('blast', args, workload.request);
   },
 };
 

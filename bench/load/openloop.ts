@@ -29,11 +29,6 @@ export async function openLoop(settings: OpenLoopSettings): Promise<Latency> {
   if (workload.close)
     throw new BenchError(`${workload.name}: at a fixed rate connections are kept`);
   const options = ['-c', `${connections}`, '-r', `${rate}`, '-d', `${seconds}`];
-  const warmup = ['-w', `${WARMUP_SECONDS}`];
-  return await generate<Latency>(
-    'openloop',
-    [...options, ...warmup],
-    server.port,
-    workload.request,
-  );
+  const args = [...options, '-w', `${WARMUP_SECONDS}`, `${server.port}`];
+  return await generate<Latency>('openloop', args, workload.request);
 }

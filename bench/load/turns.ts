@@ -44,8 +44,8 @@ function describe({ port, pids }: RunningServer, milliseconds: number): string {
 export async function blastInTurns(settings: TurnsSettings): Promise<Turns> {
   const { server, floor, workload, seconds } = settings;
   const count = Math.max(1, Math.round((seconds * 1000) / TURN));
-  const options = [...blastOptions(workload), '-t', `${count}`, describe(floor, FLOOR_TURN)];
-  const last = describe(server, TURN);
-  const result = await generate<[Turn[], Turn[]]>('blast', options, last, workload.request);
+  const servers = [describe(floor, FLOOR_TURN), describe(server, TURN)];
+  const args = [...blastOptions(workload), '-t', `${count}`, ...servers];
+  const result = await generate<[Turn[], Turn[]]>('blast', args, workload.request);
   return { floor: result[0], own: result[1] };
 }

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type CProgram, compile } from '../../bench/harness/compile.ts';
 import { idleWarm } from '../../bench/load/idle.ts';
+import type { Turn } from '../../bench/load/turns.ts';
 import { type Program, programStarter } from '../support/programs.ts';
 import { RawClient } from '../support/rawclient.ts';
 
@@ -146,13 +147,6 @@ describe('blast', () => {
 });
 
 describe('blast with servers in turns', () => {
-  interface Turn {
-    requests: number;
-    seconds: number;
-    server: number;
-    load: number;
-  }
-
   async function inTurns(options: string, ...servers: string[]): Promise<Turn[][]> {
     const args = [...options.split(' '), ...servers, join(folder, 'request')];
     const program = start(join(folder, 'blast'), args);

@@ -32,6 +32,8 @@ describe('the options', () => {
     [['--json', '/proc/none/x.json'], /^--json .*: \/proc\/none cannot be written to \(ENOENT\)/],
     [['--chart', '/dev/null/x.svg'], /^--chart .*: \/dev\/null cannot be written to \(E[A-Z]+\)/],
     [['--rounds', '0'], /--rounds is 0: give a whole number from 1 to 9999/],
+    [['--rounds', ''], /--rounds is : give a whole number from 1 to 9999/],
+    [['--seconds', ''], /--seconds is : give a whole number from 1 to 9999/],
     [['--seconds', '1.5'], /--seconds is 1\.5/],
     [['--loads', 'hello-64,hello-65'], /--loads: there is no 'hello-65', only hello-1, /],
     [['--fast'], /Unknown option '--fast'/],
