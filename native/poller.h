@@ -12,6 +12,12 @@ namespace ryegate {
 
 constexpr int kReadable = 1;
 constexpr int kWritable = 2;
+// Asked for beside kReadable of epoll alone: what is there is reported once, and again when more
+// comes or the descriptor is modified.
+constexpr int kEdge = 4;
+// Reported of what is watched so: behind the bytes there is an end or urgent data, before which a
+// receive stops.
+constexpr int kBehind = 4;
 
 // One ready descriptor in the ring: descriptor, events.
 constexpr int kReadyWords = 2;
@@ -24,8 +30,9 @@ class Watch {
   virtual bool Block(int interrupt) = 0;
 };
 
-// Every call returns a negative errno on failure. Level-triggered. An error or a hang-up on a
-// descriptor counts as readable and writable, so that whoever waits for either finds out.
+// Every call returns a negative errno on failure. Level-triggered, but for kEdge. An error or a
+// hang-up on a descriptor counts as readable and writable, so that whoever waits for either finds
+// out.
 class Poller {
  public:
   virtual ~Poller() = default;

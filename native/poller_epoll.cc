@@ -14,6 +14,7 @@ namespace {
 
 constexpr uint32_t kReadBits = EPOLLIN;
 constexpr uint32_t kWriteBits = EPOLLOUT;
+constexpr uint32_t kBehindBits = EPOLLRDHUP | EPOLLPRI;
 
 class EpollPoller final : public Poller {
  public:
@@ -37,7 +38,8 @@ class EpollPoller final : public Poller {
       const uint32_t bits = events_[i].events;
       int mask = 0;
       if (bits & ~kWriteBits) mask |= kReadable;
-      if (bits & ~kReadBits) mask |= kWritable;
+      if (bits & ~(kReadBits | kBehindBits)) mask |= kWritable;
+      if (bits & kBehindBits) mask |= kBehind;
       *ring++ = events_[i].data.fd;
       *ring++ = mask;
     }
@@ -53,6 +55,7 @@ class EpollPoller final : public Poller {
     epoll_event event{};
     if (events & kReadable) event.events |= kReadBits;
     if (events & kWritable) event.events |= kWriteBits;
+    if (events & kEdge) event.events |= EPOLLET | kBehindBits;
     event.data.fd = fd;
     return epoll_ctl(epoll_, operation, fd, &event) < 0 ? -errno : 0;
   }

@@ -11,6 +11,15 @@ import { claim, unclaim } from '../selectors/claims.ts';
 import { isNative, type NativeSelector, type Selector } from '../selectors/index.ts';
 import type { Channel } from './protocol.ts';
 
+/**
+ * Beside `EVENT_READ`: what is there to be read need be told once only, and again when more comes or
+ * when the events change. The kernel is not asked then whether it has been read: 1 % of a small
+ * request. A selector that cannot do so tells it as long as it is there.
+ */
+export const EDGE = 4;
+/** Told of a channel that is watched so: there is something behind the bytes that are received next. */
+export const BEHIND = 4;
+
 /** The way a reactor uses its selector: what it registers, and how it learns what is ready. */
 export interface Harvester {
   /** Changes what is watched of `channel`; 0 events is nothing. */
@@ -27,10 +36,15 @@ export interface Harvester {
   close(): void;
 }
 
-/** Throws `ERR_RYEGATE_SELECTOR_IN_USE` for a selector of another server. */
-export function makeHarvester(selector: Selector): Harvester {
+/**
+ * `owned`: nobody else asks the selector what is ready, and so takes what is told once.
+ *
+ * Throws `ERR_RYEGATE_SELECTOR_IN_USE` for a selector of another server.
+ */
+export function makeHarvester(selector: Selector, owned: boolean): Harvester {
   claim(selector);
-  return isNative(selector) ? new NativeHarvester(selector) : new ForeignHarvester(selector);
+  if (!isNative(selector)) return new ForeignHarvester(selector);
+  return new NativeHarvester(selector, owned && selector.backend === 'epoll');
 }
 
 /** What is watched. A selector of the caller's may watch descriptors of the caller's besides. */
@@ -43,6 +57,7 @@ class Channels {
   }
 
   change(channel: Channel, before: number, after: number): void {
+    if (before === after) return;
     const { fd } = channel;
     if (after === 0) this.#selector.unregister(fd);
     else if (before === 0) this.#selector.register(fd, after, channel);
@@ -59,14 +74,24 @@ class Channels {
 class NativeHarvester implements Harvester {
   readonly #selector: NativeSelector;
   readonly #channels: Channels;
+  readonly #hasEdge: boolean;
 
-  constructor(selector: NativeSelector) {
+  constructor(selector: NativeSelector, hasEdge: boolean) {
     this.#selector = selector;
     this.#channels = new Channels(selector);
+    this.#hasEdge = hasEdge;
   }
 
   watch(channel: Channel, before: number, after: number): void {
-    this.#channels.change(channel, before, after);
+    const events = after & ~EDGE;
+    this.#channels.change(channel, before & ~EDGE, events);
+    if (!this.#hasEdge || events === 0 || (before & EDGE) === (after & EDGE)) return;
+    // Past the selector, which knows nothing of edges.
+    const { poller, backend } = this.#selector;
+    const failure = poller.modify(channel.fd, after);
+    if (failure === 0) return;
+    this.#channels.change(channel, events, 0);
+    throw new SystemCallError(failure, backend, `modify of descriptor ${channel.fd}`);
   }
 
   wait(timeout: number): boolean {
@@ -114,10 +139,11 @@ class ForeignHarvester implements Harvester {
   }
 
   watch(channel: Channel, before: number, after: number): void {
-    this.#channels.change(channel, before, after);
-    if (after === 0) this.#shadow?.remove(channel.fd);
-    else if (before === 0) this.#shadow?.add(channel.fd, after);
-    else this.#shadow?.modify(channel.fd, after);
+    const events = after & ~EDGE;
+    this.#channels.change(channel, before & ~EDGE, events);
+    if (events === 0) this.#shadow?.remove(channel.fd);
+    else if (before === 0) this.#shadow?.add(channel.fd, events);
+    else this.#shadow?.modify(channel.fd, events);
   }
 
   wait(timeout: number): boolean {

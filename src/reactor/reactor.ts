@@ -88,7 +88,7 @@ export class Reactor {
   }
 
   #join(selector: Selector): Harvester {
-    const harvester = makeHarvester(selector);
+    const harvester = makeHarvester(selector, this.#owned);
     try {
       harvester.watch(this.#wakerChannel, 0, EVENT_READ);
     } catch (error) {

@@ -5,6 +5,7 @@ import { EVENT_READ, EVENT_WRITE } from '../selectors/selector.ts';
 import type { ServerAddress } from './address.ts';
 import { Discard } from './discard.ts';
 import { type FilePart, type FileProgress, FileRegion } from './fileregion.ts';
+import { BEHIND, EDGE } from './harvester.ts';
 import { lengthOfSize } from './output.ts';
 import { tooSlow } from './outputpace.ts';
 import { OutputQueue } from './outputqueue.ts';
@@ -16,6 +17,9 @@ import { DEFAULT_SOCKET_SETTINGS, LAST_PACE, type SocketSettings } from './socke
 
 /** A congested socket is drained when no more than this part of its high-water mark is left. */
 const LOW_WATER = 1 / 4;
+
+/** A receive of fewer bytes has taken all that there was: it has room for so many at least. */
+const WHOLE_RECEIVE = 4 * 1024;
 
 /**
  * - `open`: both ways.
@@ -50,6 +54,8 @@ export class StreamSocket implements Channel, Deferred, Timed {
   #awaitsDrain = false;
   #unsettled = false;
   #registered = 0;
+  /** `EDGE` as long as every receive has taken all that there was, then 0. */
+  #edge = EDGE;
   private unsent = 0;
   private ownQueue: OutputQueue | null = null;
   private ownSettings: SocketSettings = DEFAULT_SOCKET_SETTINGS;
@@ -278,10 +284,19 @@ export class StreamSocket implements Channel, Deferred, Timed {
   ready(events: number): void {
     if ((events & EVENT_WRITE) !== 0 && this.ownQueue !== null) this.reactor.writable.push(this);
     if ((events & EVENT_READ) !== 0 && this.reading) this.reactor.readable.push(this);
+    if ((events & BEHIND) !== 0) this.keepTelling();
+  }
+
+  /** Something that has been told may stay unread: from here on it is told as long as it is there. */
+  private keepTelling(): void {
+    if (this.#edge === 0) return;
+    this.#edge = 0;
+    this.reactor.settle(this);
   }
 
   /** @internal */
   received(bytes: Buffer, start: number, end: number): void {
+    if (end - start >= WHOLE_RECEIVE) this.keepTelling();
     // Also while paused: what has been received already cannot be put back.
     if (this.ownState === 'open' || this.ownState === 'lingering') {
       this.ownProtocol?.dataReceived(bytes, start, end);
@@ -430,7 +445,8 @@ export class StreamSocket implements Channel, Deferred, Timed {
     this.unsent -= count;
     if (this.unsent === 0) this.ownQueue = null;
     if (this.#peer?.isPaced) this.#progress(this.#peer, count);
-    if (this.ownState !== 'open' || this.#registered > EVENT_READ) this.reactor.settle(this);
+    if (this.ownState !== 'open' || (this.#registered & EVENT_WRITE) !== 0)
+      this.reactor.settle(this);
     if (this.#awaitsDrain && this.#isDrained()) this.reactor.defer(this, this);
   }
 
@@ -464,7 +480,8 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   #watch(): void {
     const waiting = this.ownQueue !== null && !this.ownQueue.waiting;
-    const wanted = (this.reading ? EVENT_READ : 0) | (waiting ? EVENT_WRITE : 0);
+    const how = waiting ? EVENT_WRITE : this.#edge;
+    const wanted = this.reading ? EVENT_READ | how : how & EVENT_WRITE;
     if (wanted === this.#registered) return;
     try {
       this.reactor.watch(this, this.#registered, wanted);

@@ -62,11 +62,11 @@ export interface Connection {
   peer: number;
 }
 
-/** The same over TCP, with a client of Node's at the other end. */
-export interface TCPConnection {
+/** The same over TCP, with `client` at the other end: one of Node's, if nothing else is said. */
+export interface TCPConnection<Client = Socket> {
   socket: StreamSocket;
   protocol: Recorder;
-  client: Socket;
+  client: Client;
 }
 
 export interface Bench {
@@ -74,6 +74,8 @@ export interface Bench {
   errors: [error: unknown, socket: StreamSocket | null][];
   connect(): Connection;
   connectTCP(): Promise<TCPConnection>;
+  /** `connect` connects a client to the port of 127.0.0.1. */
+  accept<Client>(connect: (port: number) => Promise<Client>): Promise<TCPConnection<Client>>;
   closePeer(peer: number): void;
   /** Makes turns, blocking, until `turns` of them have been made. */
   step(turns?: number): void;
@@ -125,13 +127,22 @@ class ReactorBench implements Bench {
   }
 
   async connectTCP(): Promise<TCPConnection> {
+    return this.accept(async (port) => {
+      const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+      this.#clients.push(client);
+      await once(client, 'connect');
+      return client;
+    });
+  }
+
+  async accept<Client>(
+    connectTo: (port: number) => Promise<Client>,
+  ): Promise<TCPConnection<Client>> {
     const fd = native.socket(native.AF_INET);
     native.bind(fd, native.AF_INET, '127.0.0.1', 0);
     native.listen(fd, 1);
     const [, , port] = native.address(fd, false) as [number, string, number];
-    const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
-    this.#clients.push(client);
-    await once(client, 'connect');
+    const client = await connectTo(port);
     let socket: StreamSocket | null = null;
     const listener: Listener = new Listener(this.reactor, fd, () => {
       socket = listener.take();
