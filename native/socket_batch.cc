@@ -17,7 +17,8 @@ namespace {
 
 // A socket gets at most this much of the slab in one batch, so that one fast sender cannot take it.
 constexpr size_t kReceiveMost = 64 * 1024;
-// With less room than this left, the rest of the batch waits for the next slab.
+// With less room than this left, the rest of the batch waits for the next slab. streamsocket.ts
+// counts on it: a shorter receive has left nothing.
 constexpr size_t kReceiveLeast = 4 * 1024;
 
 // A file follows, which fills the packet, or the connection's end, which goes in it.

@@ -17,7 +17,7 @@ import type { Channel } from './protocol.ts';
  * request. A selector that cannot do so tells it as long as it is there.
  */
 export const EDGE = 4;
-/** Told of a channel that is watched so: there is something behind the bytes that are received next. */
+/** Told of a channel that is watched so: behind what is received next there may be an end, say. */
 export const BEHIND = 4;
 
 /** The way a reactor uses its selector: what it registers, and how it learns what is ready. */
@@ -85,8 +85,9 @@ class NativeHarvester implements Harvester {
   watch(channel: Channel, before: number, after: number): void {
     const events = after & ~EDGE;
     this.#channels.change(channel, before & ~EDGE, events);
-    if (!this.#hasEdge || events === 0 || (before & EDGE) === (after & EDGE)) return;
-    // Past the selector, which knows nothing of edges.
+    if (!this.#hasEdge || events === 0) return;
+    // Whatever the selector has changed is watched by level now.
+    if (after === events && (before & ~EDGE) !== events) return;
     const { poller, backend } = this.#selector;
     const failure = poller.modify(channel.fd, after);
     if (failure === 0) return;

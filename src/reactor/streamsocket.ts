@@ -18,8 +18,11 @@ import { DEFAULT_SOCKET_SETTINGS, LAST_PACE, type SocketSettings } from './socke
 /** A congested socket is drained when no more than this part of its high-water mark is left. */
 const LOW_WATER = 1 / 4;
 
-/** A receive of fewer bytes has taken all that there was: it has room for so many at least. */
-const WHOLE_RECEIVE = 4 * 1024;
+/**
+ * A receive has room for as many bytes at least (`kReceiveLeast` of socket_batch.cc). One that is
+ * shorter has taken all that TCP had, but for what is told by `BEHIND`.
+ */
+const LEAST_ROOM = 4 * 1024;
 
 /**
  * - `open`: both ways.
@@ -54,8 +57,8 @@ export class StreamSocket implements Channel, Deferred, Timed {
   #awaitsDrain = false;
   #unsettled = false;
   #registered = 0;
-  /** `EDGE` as long as every receive has taken all that there was, then 0. */
-  #edge = EDGE;
+  /** `EDGE` as long as every receive has taken all that there was, else 0. */
+  #edge: number;
   private unsent = 0;
   private ownQueue: OutputQueue | null = null;
   private ownSettings: SocketSettings = DEFAULT_SOCKET_SETTINGS;
@@ -71,6 +74,8 @@ export class StreamSocket implements Channel, Deferred, Timed {
     this.reactor = reactor;
     this.fd = fd;
     this.clientAddress = clientAddress;
+    // A receive from a unix socket stops before descriptors, and before another sender's bytes.
+    this.#edge = typeof clientAddress === 'string' ? 0 : EDGE;
     reactor.adopt(this);
   }
 
@@ -283,11 +288,12 @@ export class StreamSocket implements Channel, Deferred, Timed {
   /** @internal */
   ready(events: number): void {
     if ((events & EVENT_WRITE) !== 0 && this.ownQueue !== null) this.reactor.writable.push(this);
-    if ((events & EVENT_READ) !== 0 && this.reading) this.reactor.readable.push(this);
-    if ((events & BEHIND) !== 0) this.keepTelling();
+    if ((events & EVENT_READ) === 0) return;
+    if (this.reading) this.reactor.readable.push(this);
+    if (!this.reading || (events & BEHIND) !== 0) this.keepTelling();
   }
 
-  /** Something that has been told may stay unread: from here on it is told as long as it is there. */
+  /** Not all may be received that was told: from here on it is told as long as it is there. */
   private keepTelling(): void {
     if (this.#edge === 0) return;
     this.#edge = 0;
@@ -296,7 +302,7 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   /** @internal */
   received(bytes: Buffer, start: number, end: number): void {
-    if (end - start >= WHOLE_RECEIVE) this.keepTelling();
+    if (end - start >= LEAST_ROOM) this.keepTelling();
     // Also while paused: what has been received already cannot be put back.
     if (this.ownState === 'open' || this.ownState === 'lingering') {
       this.ownProtocol?.dataReceived(bytes, start, end);
@@ -480,8 +486,8 @@ export class StreamSocket implements Channel, Deferred, Timed {
 
   #watch(): void {
     const waiting = this.ownQueue !== null && !this.ownQueue.waiting;
-    const how = waiting ? EVENT_WRITE : this.#edge;
-    const wanted = this.reading ? EVENT_READ | how : how & EVENT_WRITE;
+    let wanted = waiting ? EVENT_WRITE : 0;
+    if (this.reading) wanted |= waiting ? EVENT_READ : EVENT_READ | this.#edge;
     if (wanted === this.#registered) return;
     try {
       this.reactor.watch(this, this.#registered, wanted);
