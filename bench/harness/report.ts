@@ -8,22 +8,28 @@ import {
   OURS,
   type Results,
 } from './results.ts';
-import { type Spread, short, showSpread, spread } from './statistics.ts';
-import { overFloor, type Summary, summarize } from './summary.ts';
+import { pairedRatio, type Spread, short, showSpread, spread } from './statistics.ts';
+import { type Sample, type Summary, serverCost, sum, summarize } from './summary.ts';
 import { table } from './table.ts';
 
 const CLOSES_NOTE =
   '\n\n(closes): it ends each connection after one answer, so each request has its own.';
 
 /**
- * The cost of a server over that of another in the same rounds, or over the floor's in turns with
- * it; of itself it is 1.
+ * What a server cost in each round. Where there is a floor, it is measured by what that cost in turns
+ * with it: the machine may have been disturbed more than in another server's part of the round.
  */
-function over(comparison: Comparison, summary: Summary, other: string): Spread | undefined {
-  if (summary.server === other) return { median: 1, min: 1, max: 1 };
-  if (other === FLOOR) return overFloor(comparison.samples[summary.server] ?? []);
-  const ratio = summary.ratios[other];
-  return comparison.withLoad ? ratio?.sum : ratio?.server;
+function costs({ samples, withLoad }: Comparison, server: string): number[] {
+  const own = samples[server] ?? [];
+  if (samples[FLOOR] === undefined) return own.map(withLoad ? sum : serverCost);
+  const floor = (sample: Sample): number =>
+    (server === FLOOR ? sample.serverCost : sample.floor) ?? Number.NaN;
+  return own.map((sample) => sample.serverCost / floor(sample));
+}
+
+/** The cost of a server over that of another in the same rounds. */
+function over(comparison: Comparison, server: string, other: string): Spread {
+  return pairedRatio(costs(comparison, server), costs(comparison, other));
 }
 
 interface Ranked extends Summary {
@@ -35,7 +41,7 @@ interface Ranked extends Summary {
 export function ranked(comparison: Comparison): Ranked[] {
   const base = baseOf(comparison);
   return summarize(new Map(Object.entries(comparison.samples)))
-    .map((summary) => ({ ...summary, over: over(comparison, summary, base) as Spread }))
+    .map((summary) => ({ ...summary, over: over(comparison, summary.server, base) }))
     .sort((a, b) => a.over.median - b.over.median);
 }
 
@@ -66,16 +72,13 @@ function comparisonTable(comparison: Comparison): string {
     'server busy',
     'load busy',
   ];
-  const times = (summary: Summary): string => {
-    const ratio = over(comparison, summary, OURS);
-    return ratio ? showSpread(ratio) : '-';
-  };
+  const hasOurs = comparison.samples[OURS] !== undefined;
   const rows = ranked(comparison).map((summary) => [
     comparison.closing[summary.server] ? `${summary.server} (closes)` : summary.server,
     showSpread(comparison.withLoad ? summary.sum : summary.serverCost),
     showSpread(summary.over),
     ...(base === FLOOR ? [whenQuiet(comparison, summary)] : []),
-    times(summary),
+    hasOurs ? showSpread(over(comparison, summary.server, OURS)) : '-',
     short(summary.requestsPerSecond),
     percent((summary.serverCost.median * summary.requestsPerSecond) / 1e6),
     percent(summary.loadBusy),

@@ -28,22 +28,14 @@ export interface Summary {
   readonly loadBusy: number;
 }
 
-const serverCost = (sample: Sample): number => sample.serverCost;
-const sum = (sample: Sample): number => sample.serverCost + sample.loadCost;
+export const serverCost = (sample: Sample): number => sample.serverCost;
+export const sum = (sample: Sample): number => sample.serverCost + sample.loadCost;
 
 function ratio(own: readonly Sample[], other: readonly Sample[]): Ratio {
   return {
     server: pairedRatio(own.map(serverCost), other.map(serverCost)),
     sum: pairedRatio(own.map(sum), other.map(sum)),
   };
-}
-
-/** Costs over the floor's. */
-export function overFloor(samples: readonly Sample[]): Spread {
-  return pairedRatio(
-    samples.map(serverCost),
-    samples.map(({ floor }) => floor ?? Number.NaN),
-  );
 }
 
 /** What the samples of each server say, by its name. */

@@ -52,6 +52,21 @@ describe('a comparison', () => {
     ]);
   });
 
+  it('compares two servers by their costs over the floor, which tells how each was disturbed', () => {
+    const cost = { requests: 1, seconds: 1, loadCost: 1 };
+    const disturbed = {
+      floor: [{ ...cost, serverCost: 15 }],
+      ryegate: [{ ...cost, serverCost: 22, floor: 20 }],
+      nginx: [{ ...cost, serverCost: 11, floor: 10 }],
+    };
+    const rows = tableRows(comparisonPart({ ...hello, samples: disturbed }).text);
+    expect(rows.map(([name, , over, , times]) => [name, over, times])).toEqual([
+      ['floor', '1 (1..1)', '0.909 (0.909..0.909)'],
+      ['ryegate', '1.1 (1.1..1.1)', '1 (1..1)'],
+      ['nginx', '1.1 (1.1..1.1)', '1 (1..1)'],
+    ]);
+  });
+
   it('marks servers that close the connection', () => {
     const { text } = comparisonPart({ ...hello, closing: { 'slow-python': true } });
     expect(text).toMatch(/^\| slow-python \(closes\) /m);
