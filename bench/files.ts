@@ -8,7 +8,7 @@ import { processors } from './harness/processes.ts';
 import { interleave } from './harness/rounds.ts';
 import { takeSample } from './harness/sample.ts';
 import { type Spread, short, showSpread } from './harness/statistics.ts';
-import { type Sample, type Summary, summarize } from './harness/summary.ts';
+import { type PairedSummary, type Sample, summarizePairs } from './harness/summary.ts';
 import { table } from './harness/table.ts';
 import {
   connectionsFor,
@@ -93,7 +93,7 @@ const HEAD = [
   'load busy',
 ];
 
-function show(scenario: Scenario, summaries: readonly Summary[]): string {
+function show(scenario: Scenario, summaries: readonly PairedSummary[]): string {
   const ratio = (value?: Spread): string => (value ? showSpread(value) : '-');
   const rows = summaries.map((summary) => [
     summary.server,
@@ -109,7 +109,7 @@ function show(scenario: Scenario, summaries: readonly Summary[]): string {
 }
 
 /** The first server against each of the others. */
-function showRatios([first]: readonly Summary[]): string {
+function showRatios([first]: readonly PairedSummary[]): string {
   const lines = Object.entries(first?.ratios ?? {}).map(
     ([other, { server, sum }]) =>
       `${first?.server} of ${other}: server ${showSpread(server)}, server + load ${showSpread(sum)}\n`,
@@ -121,7 +121,7 @@ async function compare(
   scenario: Scenario,
   servers: ReadonlyMap<Peer, RunningServer>,
   settings: Settings,
-): Promise<{ samples: Record<string, Sample[]>; summary: Summary[] }> {
+): Promise<{ samples: Record<string, Sample[]>; summary: PairedSummary[] }> {
   scenario.load.prepare();
   const of = (peer: Peer): RunningServer => servers.get(peer) as RunningServer;
   for (const peer of servers.keys()) {
@@ -132,7 +132,7 @@ async function compare(
     measure(of(peer), scenario, settings.seconds),
   );
   const own = new Map([...samples].map(([peer, list]) => [peer.name, list]));
-  const summary = summarize(own);
+  const summary = summarizePairs(own);
   console.log(`${show(scenario, summary)}\n${showRatios(summary)}`);
   return { samples: Object.fromEntries(own), summary };
 }

@@ -21,11 +21,14 @@ export interface Summary {
   readonly serverCost: Spread;
   /** With the load generator's cost. */
   readonly sum: Spread;
-  /** By the name of the other server. */
-  readonly ratios: Readonly<Record<string, Ratio>>;
   readonly requestsPerSecond: number;
   /** How busy the load generator was: near 1 it limits the requests per second, not the cost. */
   readonly loadBusy: number;
+}
+
+export interface PairedSummary extends Summary {
+  /** By the name of the other server. */
+  readonly ratios: Readonly<Record<string, Ratio>>;
 }
 
 export const serverCost = (sample: Sample): number => sample.serverCost;
@@ -40,15 +43,21 @@ function ratio(own: readonly Sample[], other: readonly Sample[]): Ratio {
 
 /** What the samples of each server say, by its name. */
 export function summarize(samples: ReadonlyMap<string, readonly Sample[]>): Summary[] {
-  return [...samples].map(([server, own]) => {
-    const others = [...samples].filter(([name]) => name !== server);
-    return {
-      server,
-      serverCost: spread(own.map(serverCost)),
-      sum: spread(own.map(sum)),
-      ratios: Object.fromEntries(others.map(([name, other]) => [name, ratio(own, other)])),
-      requestsPerSecond: spread(own.map((sample) => sample.requests / sample.seconds)).median,
-      loadBusy: spread(own.map((s) => (s.loadCost * s.requests) / (s.seconds * 1e6))).median,
-    };
+  return [...samples].map(([server, own]) => ({
+    server,
+    serverCost: spread(own.map(serverCost)),
+    sum: spread(own.map(sum)),
+    requestsPerSecond: spread(own.map((sample) => sample.requests / sample.seconds)).median,
+    loadBusy: spread(own.map((s) => (s.loadCost * s.requests) / (s.seconds * 1e6))).median,
+  }));
+}
+
+/** As `summarize()`, with the ratios of each server to all others. */
+export function summarizePairs(samples: ReadonlyMap<string, readonly Sample[]>): PairedSummary[] {
+  return summarize(samples).map((summary) => {
+    const own = samples.get(summary.server) ?? [];
+    const others = [...samples].filter(([name]) => name !== summary.server);
+    const ratios = Object.fromEntries(others.map(([name, other]) => [name, ratio(own, other)]));
+    return { ...summary, ratios };
   });
 }
