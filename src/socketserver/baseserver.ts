@@ -77,7 +77,7 @@ export abstract class BaseServer implements AsyncDisposable {
     this.RequestHandlerClass = checkHandlerClass(requestHandlerClass);
     this.reactor = new Reactor(options.selector);
     this.reactor.onError = (error, socket) => {
-      if (socket === null) this.logError(error);
+      if (socket === null) this.#log(error);
       else this.reportError(socket, error);
     };
     this.#closing = new Closing({
@@ -85,7 +85,7 @@ export abstract class BaseServer implements AsyncDisposable {
       control: this.#control,
       acceptBacklog: () => this.acceptBacklog(),
       closeListener: () => this.closeListener(),
-      logError: (error) => this.logError(error),
+      logError: (error) => this.#log(error),
       isServing: () => this.#serving,
       serveUntil: (done) => this.#serveUntil(done),
     });
@@ -132,7 +132,7 @@ export abstract class BaseServer implements AsyncDisposable {
    */
   async start(pollInterval = 0.5, options: ServeOptions = {}): Promise<void> {
     const ended = this.#begin(pollInterval, options);
-    if (ended === this.#ended && this.#serving) observe(ended, (error) => this.logError(error));
+    if (ended === this.#ended && this.#serving) observe(ended, (error) => this.#log(error));
     else await ended;
   }
 
@@ -172,7 +172,7 @@ export abstract class BaseServer implements AsyncDisposable {
   /** Whether the serving is to end; asked after every turn. */
   #isDone(): boolean {
     const wanted = this.#closing.begun ? null : this.#control.drainRequested;
-    if (wanted !== null) observe(this.drain(wanted), (error) => this.logError(error));
+    if (wanted !== null) observe(this.drain(wanted), (error) => this.#log(error));
     return this.#control.requested || this.#closing.step();
   }
 
@@ -320,12 +320,12 @@ export abstract class BaseServer implements AsyncDisposable {
     try {
       this.#shutdownRequest(request);
     } catch (failure) {
-      this.logError(failure);
+      this.#log(failure);
     }
   }
 
   #shutdownRequest(request: StreamSocket): void {
-    observe(this.shutdownRequest(request), (error) => this.logError(error));
+    observe(this.shutdownRequest(request), (error) => this.#log(error));
   }
 
   #verify(request: StreamSocket, clientAddress: ClientAddress): boolean {
@@ -366,7 +366,7 @@ export abstract class BaseServer implements AsyncDisposable {
   /** The connection is done with. */
   shutdownRequest(request: StreamSocket): void {
     if (this.#one?.request === request) this.#one.ended = true;
-    observe(this.closeRequest(request), (error) => this.logError(error));
+    observe(this.closeRequest(request), (error) => this.#log(error));
   }
 
   /** Closes the connection when its output has gone. */
@@ -392,7 +392,20 @@ export abstract class BaseServer implements AsyncDisposable {
 
   /** A fault that belongs to no connection. */
   protected logError(error: unknown): void {
-    standardError().write(`ryegate: ${formatException(error)}\n`);
+    writeFault(error);
+  }
+
+  /** Calls `logError()`, and survives it: a turn serves others, whose bytes have been received. */
+  #log(error: unknown): void {
+    const failed = (failure: unknown): void => {
+      writeFault(error);
+      writeFault(failure);
+    };
+    try {
+      observe(this.logError(error), failed);
+    } catch (failure) {
+      failed(failure);
+    }
   }
 
   /** @internal Calls `handleError()`, and survives it. */
@@ -400,9 +413,9 @@ export abstract class BaseServer implements AsyncDisposable {
     this.#errors++;
     try {
       const handling: unknown = this.handleError(request, request.clientAddress, error);
-      observe(handling, (failure) => this.logError(failure));
+      observe(handling, (failure) => this.#log(failure));
     } catch (failure) {
-      this.logError(failure);
+      this.#log(failure);
     }
   }
 
@@ -488,4 +501,8 @@ export abstract class BaseServer implements AsyncDisposable {
 /** What has been answered also has to be on its way. */
 function isDone({ request, ended, timedOut }: OneRequest): boolean {
   return timedOut || request?.closed === true || (ended && request?.buffered === 0);
+}
+
+function writeFault(error: unknown): void {
+  standardError().write(`ryegate: ${formatException(error)}\n`);
 }

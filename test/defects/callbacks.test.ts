@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   type Application,
   type Environ,
@@ -203,6 +203,31 @@ describe('CVE-2026-21637: an override', () => {
     client.reset();
     expect(text(await exchange.ask(get()))).toBe('good');
   });
+
+  it.each(both(['logError']))(
+    '%s() of a server that %s, as handleError() throws, is survived by who is served in the same turn',
+    async (name, _how, late) => {
+      const told = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+      const serverClass = failingSubclass(
+        failingSubclass(WSGIServer, 'handleError', false),
+        name,
+        late,
+      );
+      const exchange = serve(app, { handlerClass: Quiet, serverClass });
+      const [bad, good] = [await exchange.client(), await exchange.client()];
+      for (const client of [bad, good]) {
+        await client.send(get());
+        await client.response();
+      }
+      failing = true;
+      await Promise.all([bad.send(get('/fails')), good.send(get())]);
+      expect(text(await good.response())).toBe('good');
+      await eventually(() => told.mock.calls.length >= 2, 'both failures are told');
+      failing = false;
+      told.mockRestore();
+      expect(failures).toBe(2);
+    },
+  );
 
   it.each(both(['write']))('%s() of wsgi.errors that %s', async (name, _how, late) => {
     const Failing = failingSubclass(StringErrorStream, name, late);
