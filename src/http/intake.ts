@@ -1,3 +1,4 @@
+import { Blocks } from '../io/blocks.ts';
 import { type InputSource, InputStream } from '../io/inputstream.ts';
 import { Spool } from '../io/spool.ts';
 import { Pace, type PaceRules } from '../reactor/pace.ts';
@@ -24,9 +25,6 @@ export interface IntakeSettings {
   readonly bodyPace: PaceRules;
 }
 
-/** Bytes of a body that are put together at most. */
-const BLOCK = 64 * 1024;
-
 /** Whether a request is answered while its body arrives, or when all of it has. */
 export type InputBuffering = 'stream' | 'buffer';
 
@@ -43,12 +41,11 @@ export class Intake implements BodySink, InputSource {
   readonly #owner: IntakeOwner;
   readonly #reader: BodyReader;
   readonly #spool: Spool | null;
+  /** Where bytes are kept. */
+  readonly #store: Blocks | Spool;
   readonly #pace: Pace;
   /** Bytes that may still be dropped; -1: they are not dropped. */
   #droppable = -1;
-  /** What the next bytes are put into. */
-  #block: Buffer | null = null;
-  #filled = 0;
   #overdrawn = false;
   #broken = false;
 
@@ -58,6 +55,7 @@ export class Intake implements BodySink, InputSource {
     this.#reader = head.chunked ? new ChunkedReader(limits) : new LengthReader(head.contentLength);
     this.#spool = settings.inputBuffering === 'buffer' ? new Spool(limits.bodyMemoryBytes) : null;
     this.input = this.#spool?.input ?? new InputStream(this);
+    this.#store = this.#spool ?? new Blocks(this.input);
     this.continueOwed = head.expectContinue;
     const { now } = owner.socket;
     this.#pace = new Pace(settings.bodyPace, now);
@@ -110,34 +108,14 @@ export class Intake implements BodySink, InputSource {
         this.#droppable = 0;
         this.#overdrawn = true;
       }
-    } else if (this.#spool === null) {
-      this.#push(bytes, start, end);
     } else {
-      this.#keep(this.#spool, bytes.subarray(start, end));
+      this.#keep(bytes, start, end);
     }
   }
 
-  /**
-   * Bytes that come in several pieces are put where they will lie together, so that an application
-   * that reads them at once has none copied again: 12 % of a request of 64 KiB, echoed.
-   */
-  #push(bytes: Buffer, start: number, end: number): void {
-    for (let from = start; from < end; ) {
-      // An application may have transferred what it has read of it: then there is no length.
-      if (this.#block === null || this.#filled >= this.#block.length) {
-        this.#block = Buffer.allocUnsafe(Math.min(end - from + this.owed, BLOCK));
-        this.#filled = 0;
-      }
-      const filled = this.#filled + bytes.copy(this.#block, this.#filled, from, end);
-      this.input.push(this.#block.subarray(this.#filled, filled));
-      from += filled - this.#filled;
-      this.#filled = filled;
-    }
-  }
-
-  #keep(spool: Spool, chunk: Buffer): void {
+  #keep(bytes: Buffer, start: number, end: number): void {
     try {
-      spool.push(chunk);
+      this.#store.push(bytes, start, end, this.owed);
     } catch (error) {
       throw new HTTPError(
         503,

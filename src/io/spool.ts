@@ -1,5 +1,6 @@
 import { readSync, writeSync } from 'node:fs';
 import { RyegateError } from '../errors.ts';
+import { Blocks } from './blocks.ts';
 import { type InputSource, InputStream, type TrailerList } from './inputstream.ts';
 import { copyInto, nameFile, replaceFile } from './newfile.ts';
 import { TemporaryFile } from './temporaryfile.ts';
@@ -13,6 +14,7 @@ const BLOCK = 64 * 1024;
  */
 export class Spool implements InputSource {
   readonly input: InputStream = new InputStream(this, Infinity);
+  readonly #blocks = new Blocks(this.input);
   readonly #memory: number;
   #size = 0;
   #file: TemporaryFile | null = null;
@@ -27,15 +29,18 @@ export class Spool implements InputSource {
     this.#memory = memory;
   }
 
-  /** Keeps `chunk`, a copy in case of the file. Throws what the file system throws. */
-  push(chunk: Buffer): void {
-    this.#size += chunk.length;
+  /**
+   * Keeps a copy of the bytes from `start` to `end`; `owed` more are known to follow. Throws what the
+   * file system throws.
+   */
+  push(bytes: Buffer, start = 0, end: number = bytes.length, owed = 0): void {
+    this.#size += end - start;
     if (this.#size <= this.#memory) {
-      this.input.push(Buffer.from(chunk));
+      this.#blocks.push(bytes, start, end, Math.min(owed, this.#memory - this.#size));
       return;
     }
     if (this.#file === null) this.#open();
-    this.#write(chunk);
+    this.#write(bytes.subarray(start, end));
   }
 
   #open(): void {

@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { SystemCallError } from '../errors.ts';
+import type { Output } from './output.ts';
 import { RECEIVE_WORDS, RECEIVES, type Slabs } from './slabs.ts';
 import type { StreamSocket } from './streamsocket.ts';
 
@@ -8,11 +9,17 @@ const EAGAIN = -constants.errno.EAGAIN;
 /** The turn's input: what has come is received into the slab together, and told to the sockets. */
 export class Input {
   readonly #slabs: Slabs;
+  readonly #output: Output;
   readonly #failed: (socket: StreamSocket, error: unknown) => void;
 
   /** `failed` is told what a protocol throws. */
-  constructor(slabs: Slabs, failed: (socket: StreamSocket, error: unknown) => void) {
+  constructor(
+    slabs: Slabs,
+    output: Output,
+    failed: (socket: StreamSocket, error: unknown) => void,
+  ) {
     this.#slabs = slabs;
+    this.#output = output;
     this.#failed = failed;
   }
 
@@ -31,6 +38,7 @@ export class Input {
         if (receives[i * RECEIVE_WORDS + 2] === EAGAIN) continue;
         heard = true;
         this.#deliver(sockets[first + i] as StreamSocket, i * RECEIVE_WORDS);
+        if (this.#output.heavy) this.#output.send();
       }
       first += served;
     }

@@ -30,13 +30,16 @@ const MOST_FLUSHES = 8;
 /**
  * The event loop of one server: turns of four phases, each over all ready connections before the
  * next begins. Harvest: one wait tells what is ready. Receive: one native call reads every readable
- * socket. Serve: protocols handle what came. Flush: one native call sends what they wrote.
+ * socket. Serve: protocols handle what came. Flush: one native call sends what they wrote; long
+ * answers do not wait for it.
  */
 export class Reactor {
   readonly selector: Selector;
   readonly slabs: Slabs = new Slabs();
   readonly output: Output = new Output(this.slabs);
-  readonly #input = new Input(this.slabs, (socket, error) => this.failed(socket, error));
+  readonly #input = new Input(this.slabs, this.output, (socket, error) =>
+    this.failed(socket, error),
+  );
   readonly #connections = new Connections();
   readonly deadlines: Deadlines = new Deadlines(
     (when) => this.#loop.schedule(when),

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { expect, it } from 'vitest';
 import type { Application } from '../../src/index.ts';
-import { exchanges } from '../support/exchange.ts';
+import { exchanges, get } from '../support/exchange.ts';
 
 const KIB = 1024;
 const serve = exchanges();
@@ -59,6 +59,35 @@ it.each(SIZES)('of %i bytes, what was read stays as it was while more comes', as
   await exchange.sendApart(client, [post(body), ...pieces]);
   expect(`${(await client.response()).body}`).toBe(`true ${digest(body)}`);
 });
+
+/** A receive brings 64 KiB at most. */
+const RECEIVED = [64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 128 * KIB, 128 * KIB + 1];
+
+it.each(
+  [0, post(Buffer.alloc(99_999)).length].flatMap((head) =>
+    [...RECEIVED, 700 * KIB].flatMap((length) =>
+      (['stream', 'buffer'] as const).map((inputBuffering) => [length - head, inputBuffering]),
+    ),
+  ) as [number, 'stream' | 'buffer'][],
+)(
+  'a body of %i bytes that comes at once ends where the next request begins (%s)',
+  async (size, inputBuffering) => {
+    const body = sample(size);
+    const app: Application = async (environ, startResponse) => {
+      const read = await environ['wsgi.input'].read();
+      startResponse('200 OK', [['Content-Type', 'text/plain']]);
+      return [`${environ.PATH_INFO} ${read.length} ${digest(read)}`];
+    };
+    const exchange = serve(app, { inputBuffering });
+    const client = await exchange.client();
+    const message = [Buffer.from(post(body)), body, Buffer.from(get('/next'))];
+    client.socket.write(Buffer.concat([...message, ...message]));
+    for (let i = 0; i < 2; i++) {
+      expect(`${(await client.response()).body}`).toBe(`/ ${size} ${digest(body)}`);
+      expect(`${(await client.response()).body}`).toBe(`/next 0 ${digest(Buffer.alloc(0))}`);
+    }
+  },
+);
 
 it('an application may transfer what it has read, while more comes', async () => {
   const body = sample(40 * KIB);

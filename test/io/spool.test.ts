@@ -237,3 +237,16 @@ describe('trailers', () => {
     expect(spool.input.trailers).toEqual(TRAILERS);
   });
 });
+
+it('takes no more memory than it is given, whatever is announced', () => {
+  const spool = make();
+  spool.push(Buffer.from('abc'), 0, 3, MIB);
+  const [chunk] = spool.input.peek();
+  expect(chunk?.buffer.byteLength).toBeLessThanOrEqual(Math.max(LIMIT, Buffer.poolSize));
+  const large = make(100_000);
+  large.push(Buffer.alloc(60_000), 0, 60_000, MIB);
+  large.push(Buffer.alloc(30_000), 0, 30_000, MIB);
+  const held = new Set(large.input.peek().map((bytes) => bytes.buffer));
+  const sizes = [...held].map((buffer) => buffer.byteLength);
+  expect(sizes.reduce((sum, size) => sum + size)).toBeLessThanOrEqual(100_000);
+});

@@ -59,6 +59,39 @@ describeBackends('output', (name) => {
     expect(fromSecond === expected('b')).toBe(true);
   });
 
+  it('sends long answers when who writes them has returned, so that a turn has an end', () => {
+    const bench = makeBench(name);
+    const { socket, protocol, peer } = bench.connect();
+    let sent = 0;
+    protocol.onData = () => {
+      for (; !socket.congested && sent < 1000; sent++) {
+        socket.write(Buffer.alloc(64 * 1024));
+        socket.writeLatin1('\r\n');
+      }
+    };
+    writeSync(peer, 'x');
+    bench.step();
+    expect(sent).toBe(4);
+  });
+
+  it('sends long answers in part before the last of a turn is written', () => {
+    const bench = makeBench(name);
+    const connections = Array.from({ length: 8 }, () => bench.connect());
+    const large = Buffer.alloc(64 * 1024, 'x');
+    const waiting: number[] = [];
+    for (const { socket, protocol } of connections) {
+      protocol.onData = () => {
+        socket.write(large);
+        waiting.push(connections.reduce((sum, one) => sum + one.socket.buffered, 0));
+      };
+    }
+    for (const { peer } of connections) writeSync(peer, 'x');
+    bench.step();
+    // More than 256 KiB never wait.
+    expect(waiting.map((bytes) => bytes / large.length)).toEqual([1, 2, 3, 4, 1, 2, 3, 4]);
+    for (const { peer } of connections) expect(readAvailable(peer).equals(large)).toBe(true);
+  });
+
   it('sends more in one turn than its slab holds', () => {
     const bench = makeBench(name);
     const connections = Array.from({ length: 50 }, () => bench.connect());
