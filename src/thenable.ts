@@ -7,3 +7,12 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 export function observe(outcome: unknown, failed: (error: unknown) => void): void {
   if (isThenable(outcome)) outcome.then(null, failed);
 }
+
+/** Calls an override whose failure, at once or by a promise, must not become its caller's. */
+export function attempt(override: () => unknown, failed: (error: unknown) => void): void {
+  try {
+    observe(override(), failed);
+  } catch (error) {
+    failed(error);
+  }
+}

@@ -81,7 +81,7 @@ export class HTTPServer extends TCPServer {
   readonly #errorLog: ErrorLog | null;
   readonly #admission: Admission;
   readonly #notices = new Notices((notice) => {
-    observe(this.logNotice(notice), (error) => this.logError(error));
+    observe(this.logNotice(notice), (error) => this.reportFault(error));
   });
 
   /**

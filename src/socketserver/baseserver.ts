@@ -7,7 +7,7 @@ import { type DrainOptions, type DrainSummary, drainSettings } from '../reactor/
 import { Reactor } from '../reactor/reactor.ts';
 import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
 import { isNative, type Selector, type SelectorName } from '../selectors/index.ts';
-import { isThenable, observe } from '../thenable.ts';
+import { attempt, isThenable, observe } from '../thenable.ts';
 import { CONTINUES, type Handling, type RequestHandlerClass } from './baserequesthandler.ts';
 import {
   asyncUnderSync,
@@ -77,7 +77,7 @@ export abstract class BaseServer implements AsyncDisposable {
     this.RequestHandlerClass = checkHandlerClass(requestHandlerClass);
     this.reactor = new Reactor(options.selector);
     this.reactor.onError = (error, socket) => {
-      if (socket === null) this.#log(error);
+      if (socket === null) this.reportFault(error);
       else this.reportError(socket, error);
     };
     this.#closing = new Closing({
@@ -85,7 +85,7 @@ export abstract class BaseServer implements AsyncDisposable {
       control: this.#control,
       acceptBacklog: () => this.acceptBacklog(),
       closeListener: () => this.closeListener(),
-      logError: (error) => this.#log(error),
+      logError: (error) => this.reportFault(error),
       isServing: () => this.#serving,
       serveUntil: (done) => this.#serveUntil(done),
     });
@@ -132,7 +132,7 @@ export abstract class BaseServer implements AsyncDisposable {
    */
   async start(pollInterval = 0.5, options: ServeOptions = {}): Promise<void> {
     const ended = this.#begin(pollInterval, options);
-    if (ended === this.#ended && this.#serving) observe(ended, (error) => this.#log(error));
+    if (ended === this.#ended && this.#serving) observe(ended, (error) => this.reportFault(error));
     else await ended;
   }
 
@@ -172,7 +172,7 @@ export abstract class BaseServer implements AsyncDisposable {
   /** Whether the serving is to end; asked after every turn. */
   #isDone(): boolean {
     const wanted = this.#closing.begun ? null : this.#control.drainRequested;
-    if (wanted !== null) observe(this.drain(wanted), (error) => this.#log(error));
+    if (wanted !== null) observe(this.drain(wanted), (error) => this.reportFault(error));
     return this.#control.requested || this.#closing.step();
   }
 
@@ -317,15 +317,14 @@ export abstract class BaseServer implements AsyncDisposable {
 
   #fail(request: StreamSocket, error: unknown): void {
     this.reportError(request, error);
-    try {
-      this.#shutdownRequest(request);
-    } catch (failure) {
-      this.#log(failure);
-    }
+    attempt(
+      () => this.shutdownRequest(request),
+      (failure) => this.reportFault(failure),
+    );
   }
 
   #shutdownRequest(request: StreamSocket): void {
-    observe(this.shutdownRequest(request), (error) => this.#log(error));
+    observe(this.shutdownRequest(request), (error) => this.reportFault(error));
   }
 
   #verify(request: StreamSocket, clientAddress: ClientAddress): boolean {
@@ -366,7 +365,7 @@ export abstract class BaseServer implements AsyncDisposable {
   /** The connection is done with. */
   shutdownRequest(request: StreamSocket): void {
     if (this.#one?.request === request) this.#one.ended = true;
-    observe(this.closeRequest(request), (error) => this.#log(error));
+    observe(this.closeRequest(request), (error) => this.reportFault(error));
   }
 
   /** Closes the connection when its output has gone. */
@@ -395,28 +394,27 @@ export abstract class BaseServer implements AsyncDisposable {
     writeFault(error);
   }
 
-  /** Calls `logError()`, and survives it: a turn serves others, whose bytes have been received. */
-  #log(error: unknown): void {
-    const failed = (failure: unknown): void => {
-      writeFault(error);
-      writeFault(failure);
-    };
-    try {
-      observe(this.logError(error), failed);
-    } catch (failure) {
-      failed(failure);
-    }
+  /**
+   * @internal Calls `logError()`, and survives it: a turn serves others, whose bytes have been
+   * received.
+   */
+  reportFault(error: unknown): void {
+    attempt(
+      () => this.logError(error),
+      (failure) => {
+        writeFault(error);
+        writeFault(failure);
+      },
+    );
   }
 
   /** @internal Calls `handleError()`, and survives it. */
   reportError(request: StreamSocket, error: unknown): void {
     this.#errors++;
-    try {
-      const handling: unknown = this.handleError(request, request.clientAddress, error);
-      observe(handling, (failure) => this.#log(failure));
-    } catch (failure) {
-      this.#log(failure);
-    }
+    attempt(
+      () => this.handleError(request, request.clientAddress, error),
+      (failure) => this.reportFault(failure),
+    );
   }
 
   /** What the server has done so far, and is doing. */

@@ -159,7 +159,7 @@ export class TCPServer extends BaseServer {
     try {
       socket?.close();
     } catch (error) {
-      this.logError(error);
+      this.reportFault(error);
     }
   }
 }

@@ -58,7 +58,7 @@ export class Acceptor extends TCPServer {
       if (acceptsBacklog) this.acceptBacklog();
     } catch (error) {
       // For want of descriptors, say: the pool has to end all the same.
-      this.logError(error);
+      this.reportFault(error);
     }
     this.closeListener();
   }

@@ -108,7 +108,7 @@ export class ThreadServer extends WSGIServer {
     try {
       if (this.#board.takeReopen()) this.#parts.reopenLogs?.();
     } catch (error) {
-      this.logError(error);
+      this.reportFault(error);
     }
   }
 
