@@ -1,5 +1,5 @@
+import { faultText } from '../supervisor/faultlog.ts';
 import { Notifier, PidFile, Reaper, ThreadPool, Watchdog } from '../supervisor/index.ts';
-import { faultText } from '../supervisor/poolsettings.ts';
 import { type Logs, openLogs } from './logs.ts';
 import type { Plan } from './plan.ts';
 import { type ListeningAddress, serverAddress, serverOptions } from './servers.ts';

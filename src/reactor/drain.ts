@@ -1,5 +1,6 @@
 import { RyegateError } from '../errors.ts';
 import { checkNames, checkOption } from '../options.ts';
+import { attempt } from '../thenable.ts';
 import type { Timed } from './protocol.ts';
 import type { Reactor } from './reactor.ts';
 import type { StreamSocket } from './streamsocket.ts';
@@ -52,8 +53,8 @@ export interface DrainOptions {
    * on its way. Default 0.025; as long as the way takes, where clients are far.
    */
   grace?: number | undefined;
-  /** Told of each phase when it begins. */
-  progress?: ((progress: DrainProgress) => void) | undefined;
+  /** Told of each phase when it begins. It may be async. */
+  progress?: ((progress: DrainProgress) => unknown) | undefined;
 }
 
 /** Seconds; each may be 0. */
@@ -63,7 +64,7 @@ export interface DrainSettings {
   readonly grace: number;
   /** Whether clients are served that wait in the backlog, or whose request is arriving. */
   readonly obliging: boolean;
-  readonly progress: (progress: DrainProgress) => void;
+  readonly progress: (progress: DrainProgress) => unknown;
 }
 
 /** Seconds for requests that are on their way over idle connections. */
@@ -99,7 +100,7 @@ export interface DrainedServer {
   readonly reactor: Reactor;
   acceptBacklog(): void;
   closeListener(): void;
-  /** Told of what `progress` throws. */
+  /** Told of what `progress` throws, or rejects with. */
   logError(error: unknown): void;
 }
 
@@ -242,12 +243,8 @@ export class Drain implements Timed {
   }
 
   /** For want of descriptors, say: what is left has to be drained all the same. */
-  #attempt(act: () => void): void {
-    try {
-      act();
-    } catch (error) {
-      this.#server.logError(error);
-    }
+  #attempt(act: () => unknown): void {
+    attempt(act, (error) => this.#server.logError(error));
   }
 
   #wait(seconds: number): void {

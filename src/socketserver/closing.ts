@@ -55,7 +55,7 @@ export class Closing {
     const { control, reactor } = this.#server;
     const progress: DrainSettings['progress'] = (event) => {
       control.tell(event);
-      settings.progress(event);
+      return settings.progress(event);
     };
     const drain = new Drain(this.#server, { ...settings, progress });
     this.#drain = drain;

@@ -1,12 +1,11 @@
 import { availableParallelism } from 'node:os';
 import type { ResourceLimits } from 'node:worker_threads';
-import { describeFault, isInstance, RyegateError } from '../errors.ts';
+import type { RyegateError } from '../errors.ts';
 import type { HTTPServerOptions } from '../httpserver/index.ts';
-import { standardError } from '../io/errorstream.ts';
 import { checkFlags, checkNames, checkOption, isWhole } from '../options.ts';
 import type { ServerAddress } from '../reactor/address.ts';
 import type { SelectorName } from '../selectors/index.ts';
-import { formatException } from '../socketserver/formatexception.ts';
+import { logToStandardError } from './faultlog.ts';
 
 /** What can be in one thread only, since it cannot be copied to others. */
 const UNCOPIED = ['accessLog', 'errorLog', 'selector'] as const;
@@ -204,14 +203,4 @@ function isMode(value: unknown): boolean {
 
 function isFunction(value: unknown): boolean {
   return typeof value === 'function';
-}
-
-/** A code says enough without a stack, unless there is a cause. */
-export function faultText(error: unknown): string {
-  const isFault = isInstance(error, RyegateError) && error.cause === undefined;
-  return isFault ? describeFault(error) : formatException(error);
-}
-
-export function logToStandardError(error: unknown): void {
-  standardError().write(`ryegate: ${faultText(error)}\n`);
 }

@@ -3,8 +3,10 @@ import type { RyegateError } from '../errors.ts';
 import { standardError } from '../io/errorstream.ts';
 import { formatURL, isSocketFile, type ServerAddress } from '../reactor/address.ts';
 import { IDLE_GRACE } from '../reactor/drain.ts';
+import { attempt } from '../thenable.ts';
 import { CRASH_LIMITS } from './crashes.ts';
 import { Crew, type CrewOwner, type LogLevel, REPLACED_GRACE } from './crew.ts';
+import { faultText } from './faultlog.ts';
 import { Inheritance } from './inheritance.ts';
 import { Listeners } from './listeners.ts';
 import { type DrainTimes, unhurried } from './messages.ts';
@@ -327,8 +329,14 @@ export class Supervisor implements CrewOwner, SuccessionOwner {
   // What the crew tells.
 
   log(level: LogLevel, text: string): void {
-    if (this.#options.log !== undefined) this.#options.log(level, text);
-    else standardError().write(`ryegate[${process.pid}]: ${text}\n`);
+    const log = this.#options.log ?? ((_level, line) => logLine(line));
+    attempt(
+      () => log(level, text),
+      (failure) => {
+        logLine(text);
+        logLine(faultText(failure));
+      },
+    );
   }
 
   /** @internal */
@@ -356,6 +364,10 @@ const told = new WeakSet<Error>();
 function statusOf(error: unknown): number {
   const { code } = error as { code?: unknown };
   return code === 'ERR_RYEGATE_WORKER_BOOT' ? EXIT.hopeless : EXIT.failed;
+}
+
+function logLine(text: string): void {
+  standardError().write(`ryegate[${process.pid}]: ${text}\n`);
 }
 
 function count(workers: number): string {

@@ -20,7 +20,7 @@ export interface ThreadParts {
   /** Whether what clients cause is logged: `logNotice()`. Default true. */
   readonly logsNotices?: boolean | undefined;
   /** `reopenLogs()` of the pool was called: log files have been renamed. */
-  reopenLogs?(): void;
+  reopenLogs?(): unknown;
   /** The server is closed, and the thread is about to end. */
   close?(): void | Promise<void>;
 }

@@ -6,14 +6,15 @@ import { toMilliseconds } from '../milliseconds.ts';
 import { type NativeWaker, native } from '../native.ts';
 import { checkDrainOptions } from '../reactor/drain.ts';
 import type { ServerAddress } from '../socketserver/index.ts';
+import { attempt } from '../thenable.ts';
 import { AcceptedQueue, openQueue } from './acceptedqueue.ts';
 import { Acceptor } from './acceptor.ts';
+import { logToStandardError } from './faultlog.ts';
 import { PoolBoard } from './poolboard.ts';
 import { sumStats } from './poolcounters.ts';
 import { hung, notStarted, stopped } from './poolfaults.ts';
 import {
   checkCount,
-  logToStandardError,
   type PoolDrainOptions,
   type PoolSettings,
   poolSettings,
@@ -217,12 +218,13 @@ export class ThreadPool implements AsyncDisposable {
 
   #log(error: unknown): void {
     const fault = isInstance(error, RyegateError) ? error : notStarted(error);
-    try {
-      this.#settings.logError(fault);
-    } catch (failure) {
-      logToStandardError(fault);
-      logToStandardError(failure);
-    }
+    attempt(
+      () => this.#settings.logError(fault),
+      (failure) => {
+        logToStandardError(fault);
+        logToStandardError(failure);
+      },
+    );
   }
 
   /** Those that fail at once would keep the machine busy with failing. */

@@ -2,6 +2,7 @@ import { monotonic } from '../clock.ts';
 import type { RyegateError } from '../errors.ts';
 import type { ClientAddress, StreamSocket } from '../reactor/streamsocket.ts';
 import type { ServerAddress } from '../socketserver/index.ts';
+import { attempt } from '../thenable.ts';
 import {
   type Application,
   type MakeServerOptions,
@@ -105,11 +106,11 @@ export class ThreadServer extends WSGIServer {
   }
 
   #reopenLogs(): void {
-    try {
-      if (this.#board.takeReopen()) this.#parts.reopenLogs?.();
-    } catch (error) {
-      this.reportFault(error);
-    }
+    if (!this.#board.takeReopen()) return;
+    attempt(
+      () => this.#parts.reopenLogs?.(),
+      (error) => this.reportFault(error),
+    );
   }
 
   override logNotice(notice: RyegateError): void {

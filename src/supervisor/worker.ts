@@ -3,7 +3,9 @@ import { isInstance, RyegateError } from '../errors.ts';
 import { toMilliseconds } from '../milliseconds.ts';
 import type { DrainSummary } from '../reactor/drain.ts';
 import { formatException } from '../socketserver/formatexception.ts';
+import { attempt } from '../thenable.ts';
 import type { Application } from '../wsgi/types.ts';
+import { logToStandardError } from './faultlog.ts';
 import { importModule } from './importmodule.ts';
 import {
   type DrainTimes,
@@ -72,7 +74,7 @@ export class Worker implements WorkerContext {
     }
     this.#parts = await module.startWorker(this);
     this.#started = true;
-    if (this.#reopening) this.#parts.reopenLogs?.();
+    if (this.#reopening) this.#reopenLogs();
     for (const server of this.#parts.servers) {
       await server.start();
       server.ended.catch((error) => this.#fail(error));
@@ -111,8 +113,13 @@ export class Worker implements WorkerContext {
 
   /** While the application is loaded, logs may be open already: it is made up for afterwards. */
   #reopen(): void {
-    if (this.#started) this.#parts.reopenLogs?.();
+    if (this.#started) this.#reopenLogs();
     else this.#reopening = true;
+  }
+
+  /** What cannot be logged is no reason to serve no more. */
+  #reopenLogs(): void {
+    attempt(() => this.#parts.reopenLogs?.(), logToStandardError);
   }
 
   get ending(): boolean {

@@ -21,7 +21,7 @@ export interface WorkerParts {
   /** Listening, not serving yet. */
   readonly servers: readonly TCPServer[];
   /** The supervisor got SIGUSR1: log files have been renamed. */
-  reopenLogs?(): void;
+  reopenLogs?(): unknown;
   /** The servers are closed, and the process is about to end. */
   close?(): void | Promise<void>;
 }

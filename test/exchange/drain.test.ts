@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import type { DrainPhase, DrainProgress } from '../../src/index.ts';
 import { describeBackends } from '../support/backends.ts';
 import {
@@ -245,13 +245,22 @@ describeBackends('drain', (selector) => {
     expect(await drained).toMatchObject({ finished: 0, aborted: 0 });
   });
 
-  it('goes on when the one who is told throws', async () => {
+  it.each([
+    [
+      'throws',
+      () => {
+        throw new Error('told');
+      },
+    ],
+    ['rejects', () => Promise.reject(new Error('told'))],
+  ])('goes on when the one who is told %s', async (_how, progress) => {
+    const told = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     const server = make(hello, { selector });
     serve(server);
-    const progress = (): void => {
-      throw new Error('told');
-    };
     await expect(server.drain({ progress })).resolves.toMatchObject({ aborted: 0 });
+    const lines = told.mock.calls.map(([line]) => String(line));
+    told.mockRestore();
+    expect(lines.filter((line) => line.includes('Error: told'))).toHaveLength(4);
   });
 
   it.each([
@@ -392,6 +401,23 @@ describeBackends('drain by a handle of another thread', (selector) => {
     expect(seen.at(0)?.phase).toBe('unready');
     expect(seen.at(-1)).toMatchObject({ phase: 'drained', open: 0, seconds });
     await ended;
+    expect(handle.serving).toBe(false);
+  });
+
+  it.each([
+    [
+      'throws',
+      () => {
+        throw new Error('told');
+      },
+    ],
+    ['rejects with', () => Promise.reject(new Error('told'))],
+  ])('rejects with what the one who is told %s, and goes on', async (_how, progress) => {
+    const other = thread(SERVING_THREAD, { selector, mode: 'async' });
+    const { handle } = await other.ready();
+    await eventually(() => handle.serving, 'the thread serves');
+    await expect(handle.drain({ progress })).rejects.toThrow('told');
+    await handle.wait();
     expect(handle.serving).toBe(false);
   });
 
