@@ -120,7 +120,10 @@ export class BaseHTTPRequestHandler extends BaseRequestHandler implements Gatewa
   respond(request: HTTPRequest): void {
     this.#begin(request);
     try {
-      if (this.parseRequest()) {
+      const isToBeServed: unknown = this.parseRequest();
+      // A promise is truthy: taking it for a yes would serve everybody.
+      if (isToBeServed !== true) refusePromise(isToBeServed, 'parseRequest()');
+      if (isToBeServed) {
         const done: unknown = this.handleOneRequest();
         // An override may be async although the method is not.
         if (isThenable(done)) this.#await(done, 'handleOneRequest()');

@@ -50,7 +50,12 @@ export class StreamTarget implements LogTarget {
   }
 
   write(bytes: Buffer, done: (error: NodeJS.ErrnoException | null, count: number) => void): void {
-    this.#stream.write(bytes, (error) => done(error ?? null, error ? 0 : bytes.length));
+    try {
+      this.#stream.write(bytes, (error) => done(error ?? null, error ? 0 : bytes.length));
+    } catch (error) {
+      // A stream of the caller's own, which then tells nobody any more.
+      queueMicrotask(() => done(error as Error, 0));
+    }
   }
 
   /** One over a pipe tries at once, and keeps what the pipe does not take. */

@@ -89,12 +89,11 @@ export class ShutdownHandle implements PostedShutdownHandle {
 
   /**
    * As the server's `drain()`: resolves when all its connections have ended and it is closed. A
-   * drain that is under way goes on as it is. `progress` is told the latest when it has changed, and
-   * waited for.
+   * drain that is under way goes on as it is. `progress` is told the latest when it has changed.
    *
    * @throws (rejects) RyegateError `ERR_RYEGATE_NOT_SERVING` when the server is not serving, or its
-   *   thread has ended before the drain has; `ERR_RYEGATE_OPTION`; what `progress` throws or rejects
-   *   with, while the drain goes on
+   *   thread has ended before the drain has; `ERR_RYEGATE_OPTION`; what `progress` throws, while the
+   *   drain goes on
    */
   async drain(options: DrainOptions = {}): Promise<DrainSummary> {
     const words = this.#words;
@@ -111,7 +110,7 @@ export class ShutdownHandle implements PostedShutdownHandle {
       const next = Atomics.load(words, PHASE);
       if (next === phase) throw notServing();
       phase = next;
-      await options.progress?.(readProgress(words));
+      options.progress?.(readProgress(words));
     }
     const { finished, aborted, seconds } = readProgress(words);
     return { finished, aborted, seconds };

@@ -240,7 +240,8 @@ export abstract class BaseServer implements AsyncDisposable {
       this.#one = null;
       this.#endServing();
     }
-    if (one.timedOut) this.handleTimeout();
+    // An override may be async.
+    if (one.timedOut) await this.handleTimeout();
   }
 
   /** Whether the connection that is served is to be the only one, with one request. */
@@ -296,6 +297,7 @@ export abstract class BaseServer implements AsyncDisposable {
     const one = this.#one;
     if (one?.request) return;
     const taken = this.getRequest();
+    refusePromise(taken, 'getRequest()');
     if (taken === null) return;
     const [request, clientAddress] = taken;
     if (one !== null) {

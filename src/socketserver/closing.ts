@@ -5,6 +5,7 @@ import {
   type DrainSettings,
   type DrainSummary,
 } from '../reactor/drain.ts';
+import { attempt } from '../thenable.ts';
 
 /** What a server does for its closing. */
 export interface Closable extends DrainedServer {
@@ -73,7 +74,10 @@ export class Closing {
       // Nothing can be waited for; what is left to do is to close.
       this.#server.logError(error);
     } finally {
-      this.#server.closeListener();
+      attempt(
+        () => this.#server.closeListener(),
+        (error) => this.#server.logError(error),
+      );
       reactor.close();
     }
     return drain.summary;

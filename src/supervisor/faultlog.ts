@@ -11,3 +11,8 @@ export function faultText(error: unknown): string {
 export function logToStandardError(error: unknown): void {
   standardError().write(`ryegate: ${faultText(error)}\n`);
 }
+
+/** What a program has thrown, for a line of a log. */
+export function messageOf(error: unknown): string {
+  return isInstance(error, Error) ? error.message : formatException(error);
+}

@@ -1,4 +1,5 @@
 import { isatty } from 'node:tty';
+import { messageOf } from './faultlog.ts';
 import type { Supervisor } from './supervisor.ts';
 
 type Actions = Partial<Record<NodeJS.Signals, () => unknown>>;
@@ -70,6 +71,6 @@ async function attempt(supervisor: Supervisor, signal: string, act: () => unknow
     }
     await act();
   } catch (error) {
-    supervisor.log('error', `${signal}: ${(error as Error).message}`);
+    supervisor.log('error', `${signal}: ${messageOf(error)}`);
   }
 }

@@ -6,7 +6,7 @@ import { IDLE_GRACE } from '../reactor/drain.ts';
 import { attempt } from '../thenable.ts';
 import { CRASH_LIMITS } from './crashes.ts';
 import { Crew, type CrewOwner, type LogLevel, REPLACED_GRACE } from './crew.ts';
-import { faultText } from './faultlog.ts';
+import { faultText, messageOf } from './faultlog.ts';
 import { Inheritance } from './inheritance.ts';
 import { Listeners } from './listeners.ts';
 import { type DrainTimes, unhurried } from './messages.ts';
@@ -278,8 +278,16 @@ export class Supervisor implements CrewOwner, SuccessionOwner {
     try {
       await this.#replace(given);
     } catch (error) {
-      this.#options.revert?.();
+      await this.#revert();
       throw error;
+    }
+  }
+
+  async #revert(): Promise<void> {
+    try {
+      await this.#options.revert?.();
+    } catch (error) {
+      this.log('error', `what the reload had changed stays: ${messageOf(error)}`);
     }
   }
 
@@ -310,7 +318,10 @@ export class Supervisor implements CrewOwner, SuccessionOwner {
 
   /** Has the workers reopen their logs: `reopenLogs()` of the worker module. */
   reopenLogs(): void {
-    this.#options.reopenLogs?.();
+    attempt(
+      () => this.#options.reopenLogs?.(),
+      (error) => this.log('error', `the logs were not reopened: ${messageOf(error)}`),
+    );
     this.#crew.reopen();
   }
 
@@ -329,9 +340,12 @@ export class Supervisor implements CrewOwner, SuccessionOwner {
   // What the crew tells.
 
   log(level: LogLevel, text: string): void {
-    const log = this.#options.log ?? ((_level, line) => logLine(line));
+    if (this.#options.log === undefined) {
+      logLine(text);
+      return;
+    }
     attempt(
-      () => log(level, text),
+      () => this.#options.log?.(level, text),
       (failure) => {
         logLine(text);
         logLine(faultText(failure));
@@ -372,8 +386,4 @@ function logLine(text: string): void {
 
 function count(workers: number): string {
   return workers === 1 ? '1 worker' : `${workers} workers`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -9,11 +9,11 @@ export interface SupervisorOptions {
   /** Gives the settings anew, for `reload()`. Default: they stay, and the application is loaded anew. */
   reload?: (() => SupervisorSettings | Promise<SupervisorSettings>) | undefined;
   /** Takes back what `reload` has changed beside: what it gave is faulty, and the old settings stay. */
-  revert?: (() => void) | undefined;
+  revert?: (() => unknown) | undefined;
   /** Gets what the supervisor does, a line each. Default: lines on standard error. */
   log?: ((level: LogLevel, text: string) => void) | undefined;
   /** Reopens the log files of this process, for SIGUSR1. */
-  reopenLogs?: (() => void) | undefined;
+  reopenLogs?: (() => unknown) | undefined;
   /** Tells the service manager that it is ready, reloads and stops. Default: nobody is told. */
   notifier?: Notifier | undefined;
   /** Stopped while a new master serves, who pings for the service then. Default none. */

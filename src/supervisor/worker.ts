@@ -186,8 +186,10 @@ export class Worker implements WorkerContext {
     this.#draining = times;
     try {
       const { servers } = this.#parts;
-      const summary = add(await Promise.all(servers.map((server) => server.drain(times))));
+      // One that fails is no reason to break off what clients of the others wait for.
+      const outcomes = await Promise.allSettled(servers.map(async (one) => one.drain(times)));
       await this.#parts.close?.();
+      const summary = add(outcomes.map(fulfilled));
       this.#leave({ type: 'drained', summary }, summary.aborted > 0 ? 1 : 0);
     } catch (error) {
       this.#fail(error);
@@ -209,6 +211,12 @@ export class Worker implements WorkerContext {
 function isShorter(times: DrainTimes, others: DrainTimes): boolean {
   const { delay, deadline, grace } = times;
   return delay < others.delay || deadline < others.deadline || grace < others.grace;
+}
+
+/** What it has come to, or throws what it has failed with. */
+function fulfilled<Value>(outcome: PromiseSettledResult<Value>): Value {
+  if (outcome.status === 'rejected') throw outcome.reason;
+  return outcome.value;
 }
 
 function add(summaries: readonly DrainSummary[]): DrainSummary {

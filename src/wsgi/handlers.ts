@@ -5,8 +5,9 @@ import { asHTTPError } from '../http/httperror.ts';
 import type { Producer, Response } from '../http/response.ts';
 import { reasonPhrase } from '../http/status.ts';
 import { byteLength, checkChunk, describe } from '../io/chunk.ts';
+import { refusePromise } from '../socketserver/checks.ts';
 import { formatException } from '../socketserver/formatexception.ts';
-import { isThenable, observe } from '../thenable.ts';
+import { attempt, isThenable, observe } from '../thenable.ts';
 import { FileSender } from './filesender.ts';
 import { checkParts, FileWrapper } from './filewrapper.ts';
 import { discardResult, type ResultReader, readResult } from './result.ts';
@@ -109,13 +110,24 @@ export abstract class BaseHandler implements Producer {
   /** Runs `application` and answers with its result. Never throws; ends with `close()`. */
   run(application: Application): void {
     try {
-      this.setupEnviron();
+      const made: unknown = this.setupEnviron();
+      if (made !== undefined) refusePromise(made, 'setupEnviron()');
       const result = application(this.environ as Environ, this.startResponse);
       if (isThenable(result)) BaseHandler.waitFor(this, result);
-      else this.finishResponse(result);
+      else BaseHandler.finish(this, result);
     } catch (error) {
       this.handleError(error);
     }
+  }
+
+  /** An override may be async. */
+  private static finish(handler: BaseHandler, result: ApplicationResult): void {
+    const finishing: unknown = handler.finishResponse(result);
+    if (isThenable(finishing)) BaseHandler.watch(handler, finishing);
+  }
+
+  private static watch(handler: BaseHandler, finishing: PromiseLike<unknown>): void {
+    finishing.then(null, (error) => handler.handleError(error));
   }
 
   private static waitFor(handler: BaseHandler, promise: PromiseLike<ApplicationResult>): void {
@@ -136,7 +148,7 @@ export abstract class BaseHandler implements Producer {
       return;
     }
     try {
-      handler.finishResponse(result);
+      BaseHandler.finish(handler, result);
     } catch (error) {
       handler.handleError(error);
     }
@@ -205,7 +217,14 @@ export abstract class BaseHandler implements Producer {
     if (handler.resultReader === null) throw resultError(result);
     handler.result = result;
     if (isOneChunk(result)) BaseHandler.finishWith(handler, checkChunk(result[0]));
-    else if (!handler.resultIsFile() || !handler.sendfile()) handler.resultReader?.pump();
+    else if (!handler.resultIsFile() || !BaseHandler.trySendfile(handler))
+      handler.resultReader?.pump();
+  }
+
+  private static trySendfile(handler: BaseHandler): boolean {
+    const isSent: unknown = handler.sendfile();
+    refusePromise(isSent, 'sendfile()');
+    return Boolean(isSent);
   }
 
   /** Whether the application returned a `wsgi.file_wrapper`. */
@@ -263,7 +282,7 @@ export abstract class BaseHandler implements Producer {
     if (this.isClosed) return;
     if (!this.ownResponse.headSent) this.sendHeaders(0);
     this.ownResponse.end();
-    this.close();
+    BaseHandler.end(this);
   }
 
   /** Whether the result should pause: the client does not keep up. */
@@ -286,22 +305,22 @@ export abstract class BaseHandler implements Producer {
   }
 
   clientGone(): void {
-    this.close();
+    BaseHandler.end(this);
   }
 
   /** Logs `error`, and answers with an error page or breaks the connection off. */
   handleError(error: unknown): void {
     if (this.isClosed) return;
-    this.logException(error);
+    this.reportException(error);
     BaseHandler.closeResult(this);
     try {
       if (this.ownResponse.headSent) this.ownResponse.abort(toError(error));
-      else this.errorOutput(error);
+      else refusePromise(this.errorOutput(error), 'errorOutput()');
     } catch (failure) {
-      this.logException(failure);
+      this.reportException(failure);
       this.ownResponse.abort(toError(failure));
     }
-    this.close();
+    BaseHandler.end(this);
   }
 
   /** Sends the error page: the status of a request that was refused, else 500. */
@@ -317,6 +336,14 @@ export abstract class BaseHandler implements Producer {
     this.ownResponse.start(status, this.errorHeaders, byteLength(body));
     this.ownResponse.write(body);
     this.ownResponse.end();
+  }
+
+  /** @internal Calls `logException()`, and survives it. */
+  reportException(error: unknown): void {
+    attempt(
+      () => this.logException(error),
+      (failure) => this.logFailed(failure),
+    );
   }
 
   /** Writes to `wsgi.errors`. Never throws. */
@@ -343,6 +370,20 @@ export abstract class BaseHandler implements Producer {
     if (this.isClosed) return;
     this.isClosed = true;
     if (this.resultReader !== null) BaseHandler.closeResult(this);
+  }
+
+  /** What `close()` fails with changes nothing: the answer is decided. */
+  private static end(handler: BaseHandler): void {
+    try {
+      const closing: unknown = handler.close();
+      if (closing !== undefined) BaseHandler.watchClosing(handler, closing);
+    } catch (error) {
+      handler.reportException(error);
+    }
+  }
+
+  private static watchClosing(handler: BaseHandler, closing: unknown): void {
+    observe(closing, (error) => handler.reportException(error));
   }
 
   private static closeResult(handler: BaseHandler): void {

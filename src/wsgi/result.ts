@@ -1,5 +1,5 @@
 import { checkChunk } from '../io/chunk.ts';
-import { isThenable } from '../thenable.ts';
+import { attempt } from '../thenable.ts';
 import type { ApplicationResult, Chunk, Closable } from './types.ts';
 
 /** What a result is read for. */
@@ -14,7 +14,8 @@ export interface ResultConsumer {
   /** The result is at its end. */
   finishContent(): void;
   handleError(error: unknown): void;
-  logException(error: unknown): void;
+  /** What ending the result has failed with. */
+  reportException(error: unknown): void;
   /** A part of the result has to be waited for. May throw to refuse that. */
   awaiting(): void;
 }
@@ -50,7 +51,7 @@ export function discardResult(result: ApplicationResult, consumer: ResultConsume
   try {
     discarder.begin(result);
   } catch (error) {
-    consumer.logException(error);
+    consumer.reportException(error);
   }
   discarder.close();
 }
@@ -91,13 +92,7 @@ class Reader {
   }
 
   #settle(end: () => unknown): void {
-    const failed = (error: unknown): void => this.consumer.logException(error);
-    try {
-      const ending = end();
-      if (isThenable(ending)) ending.then(null, failed);
-    } catch (error) {
-      failed(error);
-    }
+    attempt(end, (error) => this.consumer.reportException(error));
   }
 }
 

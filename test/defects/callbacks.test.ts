@@ -5,6 +5,7 @@ import {
   type Environ,
   HTTPError,
   RyegateError,
+  ServerHandler,
   StringErrorStream,
   WSGIRequestHandler,
   WSGIServer,
@@ -187,6 +188,44 @@ describe('CVE-2026-21637: an override', () => {
     async (name, _how, late) => {
       const serverClass = failingSubclass(QuietServer, name, late);
       await expectSurvives(serve(app, { handlerClass: Quiet, serverClass }));
+    },
+  );
+
+  it.each([...both(['parseRequest'])])(
+    '%s() of a handler that %s answers nobody whom it has not looked at',
+    async (_name, _how, late) => {
+      const told: unknown[] = [];
+      class Asking extends Quiet {
+        override parseRequest(): boolean {
+          if (!late) throw thrown;
+          return Promise.resolve(false) as unknown as boolean;
+        }
+      }
+      class Telling extends WSGIServer {
+        override logNotice(): void {}
+
+        override handleError(_request: unknown, _address: unknown, error: unknown): void {
+          told.push(error);
+        }
+      }
+      const exchange = serve(app, { handlerClass: Asking, serverClass: Telling });
+      expect((await exchange.ask(get())).status).toBe(500);
+      const expected = late ? { code: 'ERR_RYEGATE_ASYNC' } : thrown;
+      expect(told).toEqual([expect.objectContaining(expected)]);
+    },
+  );
+
+  it.each(both(['setupEnviron', 'finishResponse', 'logException', 'errorOutput', 'close']))(
+    '%s() of a ServerHandler that %s',
+    async (name, _how, late) => {
+      const Failing = failingSubclass(ServerHandler, name, late);
+      class Handler extends Quiet {
+        override handleOneRequest(): void {
+          const { response } = this.httpRequest;
+          new Failing(this, response, this.getEnviron()).run(this.server.getApp());
+        }
+      }
+      await expectSurvives(serve(app, { handlerClass: Handler, serverClass: QuietServer }));
     },
   );
 

@@ -108,11 +108,17 @@ describeBackends('handleRequest', (selector) => {
     expect(server.timeouts).toBe(0);
   });
 
-  it('rejects with what handleTimeout throws', async () => {
+  it.each([
+    [
+      'throws',
+      (): void => {
+        throw new Error('nobody came');
+      },
+    ],
+    ['rejects with', async () => Promise.reject(new Error('nobody came'))],
+  ])('rejects with what handleTimeout %s', async (_how, handleTimeout) => {
     const server = timing(0.01);
-    server.handleTimeout = () => {
-      throw new Error('nobody came');
-    };
+    server.handleTimeout = handleTimeout;
     await expect(server.handleRequest()).rejects.toThrow('nobody came');
     expect(server.shutdownEvent.isSet()).toBe(true);
   });

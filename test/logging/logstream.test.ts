@@ -71,6 +71,19 @@ describe('a log over a stream', () => {
     expect(warnings).toEqual([expect.stringContaining('broken')]);
   });
 
+  it('that throws is told of, and harms nobody', async () => {
+    const stream = new Writable({
+      write: () => {
+        throw new Error('broken at once');
+      },
+    });
+    const log = place.keep(new LogStream(stream));
+    log.write('x\n');
+    await log.flush();
+    await eventually(() => warnings.length > 0, 'the warning');
+    expect(warnings).toEqual([expect.stringContaining('broken at once')]);
+  });
+
   it('leaves the stream open', async () => {
     const stream = new Slow();
     const log = new LogStream(stream);

@@ -202,14 +202,18 @@ describeBackends('override points', (selector) => {
     expect(calls).toEqual([...MADE, 'getRequest', ...HANDLED.slice(2)]);
   });
 
-  it('go on when getRequest throws; the next connections are served', async () => {
+  it.each([
+    ['throws', fail],
+    // It says that it gives something else.
+    ['rejects', reject as unknown as typeof fail],
+  ])('go on when getRequest %s; the next connections are served', async (_how, failsSo) => {
     class FailingServer extends RecordingServer {
       logged: unknown[] = [];
 
       override getRequest(): [StreamSocket, ClientAddress] | null {
         if (calls.includes('getRequest')) return super.getRequest();
         calls.push('getRequest');
-        return fail();
+        return failsSo();
       }
 
       protected override logError(error: unknown): void {
@@ -223,7 +227,30 @@ describeBackends('override points', (selector) => {
     serve(server);
     const answers = await Promise.all(waiting.map((client) => client.end()));
     expect(answers.sort()).toEqual(['', 'answer', 'answer']);
-    expect(server.logged).toEqual([expect.any(Failure)]);
+    const isRejected = failsSo !== fail;
+    expect(server.logged).toEqual([
+      isRejected ? expect.objectContaining({ code: 'ERR_RYEGATE_ASYNC' }) : expect.any(Failure),
+    ]);
+  });
+
+  it('are closed although closeListener throws', async () => {
+    class UnclosedServer extends TCPServer {
+      logged: unknown[] = [];
+
+      protected override closeListener(): void {
+        super.closeListener();
+        fail();
+      }
+
+      protected override logError(error: unknown): void {
+        this.logged.push(error);
+      }
+    }
+    const server = keep(new UnclosedServer(['127.0.0.1', 0], RecordingHandler, { selector }));
+    serve(server);
+    expect(await server.drain()).toMatchObject({ finished: 0, aborted: 0 });
+    expect(server.logged).toEqual([expect.any(Failure), expect.any(Failure)]);
+    expect(() => server.reactor.selector.select(0)).toThrow();
   });
 
   it('let processRequest postpone the rest', async () => {

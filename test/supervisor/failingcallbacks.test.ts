@@ -57,6 +57,45 @@ function writeModule(start: string, parts: string, way: (typeof WAYS)[number]): 
   return write(text);
 }
 
+it('a server of a worker that cannot be drained costs the clients of another one nothing', async () => {
+  const begun = join(folder, 'begun');
+  const text = `import { writeFileSync } from 'node:fs';
+    import { setTimeout as sleep } from 'node:timers/promises';
+    import { WSGIRequestHandler, WSGIServer } from ${JSON.stringify(dist)};
+    const app = async (environ, startResponse) => {
+      writeFileSync(${JSON.stringify(begun)}, '');
+      await sleep(500);
+      startResponse('200 OK', [['Content-Type', 'text/plain']]);
+      return 'answered';
+    };
+    class Failing extends WSGIServer {
+      drain() { throw new Error('no drain'); }
+    }
+    export const startWorker = ({ listeners }) => ({
+      servers: listeners.map(({ fd, address }, i) => {
+        const Server = i === 0 ? WSGIServer : Failing;
+        const server = new Server(address, WSGIRequestHandler, { fd });
+        server.setApp(app);
+        return server;
+      }),
+    });`;
+  const settings = { workerModule: write(text), bind: [['127.0.0.1', 0], join(folder, 'socket')] };
+  const { done, stderr } = await outcome(`
+    const { existsSync } = await import('node:fs');
+    const supervisor = new Supervisor(
+      { ...${JSON.stringify(settings)}, workers: 1 },
+      { log: () => {} },
+    );
+    await supervisor.start();
+    const asked = ask(supervisor.addresses[0][1]);
+    await until(() => existsSync(${JSON.stringify(begun)}));
+    const stopped = supervisor.stop();
+    const result = await asked.catch(String);
+    await stopped;`);
+  expect(done).toBe('answered');
+  expect(stderr).toContain('Error: no drain');
+});
+
 describe.each(WAYS)('a callback that %s', (way) => {
   it('logError of a pool: the thread is replaced, and both faults are told', async () => {
     const application = join(root, 'test/support/poolapp.mjs');
@@ -116,6 +155,47 @@ describe.each(WAYS)('a callback that %s', (way) => {
     expect(stderr).toMatch(/^ryegate\[\d+\]: Error: no log$/m);
   });
 
+  it('reopenLogs and revert of a supervisor: its workers reopen theirs, and it serves on', async () => {
+    const parts = `{ reopenLogs: () => console.error('reopened'), servers: listeners.map(
+      ({ fd, address }) => new WSGIServer(address, WSGIRequestHandler, { fd }))}`;
+    const workerModule = writeModule('startWorker', parts, way);
+    const settings = JSON.stringify({ workerModule, bind: [['127.0.0.1', 0]], workers: 1 });
+    const { done, stderr } = await outcome(`
+      let reloads = 0;
+      class Options {
+        lines = [];
+        log(level, text) { this.lines.push(level + ' ' + text); }
+        reload() { return ++reloads === 1 ? {} : Promise.reject(null); }
+        reopenLogs = ${fail(way, 'no new log')};
+        revert = ${fail(way, 'no way back')};
+      }
+      const options = new Options();
+      const supervisor = new Supervisor(${settings}, options);
+      const ended = supervisor.run();
+      await until(() => supervisor.isRunning);
+      const errors = () => options.lines.filter((line) => line.startsWith('error '));
+      for (const [signal, count] of [['SIGUSR1', 1], ['SIGHUP', 3], ['SIGHUP', 4]]) {
+        process.kill(process.pid, signal);
+        await until(() => errors().length === count);
+      }
+      await sleep(100);
+      const { crashes, target } = supervisor.stats();
+      process.kill(process.pid, 'SIGTERM');
+      const result = [errors(), crashes, target, await ended];`);
+    expect(done).toEqual([
+      [
+        'error the logs were not reopened: no new log',
+        'error what the reload had changed stays: no way back',
+        expect.stringMatching(/^error SIGHUP: a supervisor needs/),
+        'error SIGHUP: null',
+      ],
+      0,
+      1,
+      0,
+    ]);
+    expect(stderr).toContain('reopened');
+  });
+
   it('reopenLogs() of a worker module: the worker serves on', async () => {
     const server = `new WSGIServer(address, WSGIRequestHandler, { fd })`;
     const parts = `{ reopenLogs, servers: listeners.map(({ fd, address }) => {
@@ -137,6 +217,6 @@ describe.each(WAYS)('a callback that %s', (way) => {
       const result = [(await ask(port)) === before, supervisor.stats().crashes];
       await supervisor.stop();`);
     expect(done).toEqual([true, 0]);
-    expect(stderr).toContain('Error: no new log');
+    expect(stderr).toMatch(/^ryegate: Error: no new log$/m);
   });
 });
